@@ -1,0 +1,1 @@
+"""What is known about devices, fabrics, hosts, instances, models and runtimes."""

@@ -1,0 +1,1 @@
+"""Pure formulas from work and machine to seconds and bytes."""

@@ -1,0 +1,162 @@
+"""The closed list of cells that a technique may write: dimension, stratum, merge law, meaning.
+
+This table is read by the checker, by the `techniques` room and by the generated reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Literal
+
+import attrs
+
+from llamasim.units import DATA, NONE, TIME, TOKEN, WORK, Dimension
+
+Law = Literal["set", "and", "accumulate"]
+
+
+class Stratum(IntEnum):
+    """The passes of evaluation; a rule reads strictly below what it writes."""
+
+    FACTS = 0
+    LAYOUT = 1
+    NUMERICS = 2
+    COST = 3
+    SCHEDULE = 4
+    CLAIMS = 5
+
+
+ELEMENTS = (
+    "weight",
+    "grad",
+    "optimizer",
+    "activation",
+    "activation_grad",
+    "kv_cache",
+    "op",
+    "layer",
+    "step",
+)
+TENSORS = ("weight", "grad", "optimizer", "activation", "activation_grad", "kv_cache")
+PHASES = ("prefill", "decode", "forward", "backward", "optimizer")
+LIFETIMES = ("op_end", "layer_end", "phase_end", "step_end")
+PLACES = ("device", "host", "disk")
+
+
+@attrs.frozen
+class Cell:
+    """One attribute of an element that rules may write.
+
+    Attributes:
+        elements: which elements have it.
+        dimension: of its value; None where the value is a symbol or a boolean (see `kind`).
+        kind: `number`, `symbol` or `bool`.
+        law: `set` (one writer or equal values), `and`, or `accumulate`
+            (`min(cap, max(raise, (set or base) * product(scale) + sum(add)))`).
+        verbs: which of set, scale, add, cap, raise are allowed.
+        phased: whether `during` restricts it; cells that are not phased hold for all phases.
+        doc: meaning and base value.
+
+    """
+
+    name: str
+    elements: tuple[str, ...]
+    dimension: Dimension | None
+    stratum: Stratum
+    verbs: tuple[str, ...]
+    doc: str
+    kind: Literal["number", "symbol", "bool"] = "number"
+    phased: bool = False
+    symbols: tuple[str, ...] | None = None
+
+    @property
+    def law(self) -> Law:
+        """How several writers merge."""
+        if self.kind == "bool":
+            return "and"
+        return "set" if self.verbs == ("set",) else "accumulate"
+
+
+_SET = ("set",)
+_MULADD = ("set", "scale", "add", "cap", "raise")
+
+MATH = ("fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4", "int4")
+
+_CELLS = (
+    Cell("trainable", ("weight",), None, Stratum.FACTS, _SET, "Whether the optimizer updates it; "
+         "a frozen weight has neither gradient nor optimizer state. Base: true in training.",
+         kind="bool"),
+    Cell("layout.pipeline_axis", ("step",), None, Stratum.LAYOUT, _SET, "The mesh axis whose "
+         "members hold consecutive pipeline stages. Base: none.", kind="symbol"),
+    Cell("layout.chunks", ("step",), NONE, Stratum.LAYOUT, _SET,
+         "Model chunks a pipeline stage holds (virtual stages). Base: 1."),
+    Cell("layout.first_stage_relief", ("step",), NONE, Stratum.LAYOUT, _SET,
+         "Layers fewer on the first stage, which also holds the embedding. Base: 0."),
+    Cell("layout.last_stage_relief", ("step",), NONE, Stratum.LAYOUT, _SET,
+         "Layers fewer on the last stage, which also holds the head and the loss. Base: 0."),
+    Cell("layout.elements", TENSORS, NONE, Stratum.LAYOUT, ("scale",),
+         "Share of the tensor's elements that is kept (sparsity). Base: 1."),
+    Cell("kv.tokens", ("kv_cache",), TOKEN, Stratum.LAYOUT, ("cap",),
+         "Most tokens of a sequence that the cache keeps. Base: no bound."),
+    Cell("numerics.bits", TENSORS, DATA, Stratum.NUMERICS, _SET, "Bits an element holds at rest. "
+         "Base: the workload's dtype (gradients: the weight's; optimizer: 32 bit a moment; "
+         "masks: 8 bit)."),
+    Cell("numerics.bits_overhead", TENSORS, DATA, Stratum.NUMERICS, ("add",),
+         "Further bits an element, such as scales and zero points. Base: 0 bit."),
+    Cell("numerics.format", TENSORS, None, Stratum.NUMERICS, _SET, "Storage format by which the "
+         "runtime catalog knows kernels (`int4_group`, `q4_k`, `e4m3`). Base: none.",
+         kind="symbol"),
+    Cell("numerics.master_bits", ("optimizer",), DATA, Stratum.NUMERICS, _SET,
+         "Bits of a separate copy of the weight that the optimizer updates. Base: 0 bit."),
+    Cell("numerics.math", ("op",), None, Stratum.NUMERICS, _SET,
+         "Arithmetic the op runs in. Base: the workload's dtype.", kind="symbol", symbols=MATH,
+         phased=True),
+    Cell("wire.bits", TENSORS, DATA, Stratum.NUMERICS, _SET,
+         "Bits an element has on a link. Base: the compute dtype (gradients: their own)."),
+    Cell("cost.flops", ("op",), WORK, Stratum.COST, ("scale", "add"), "Arithmetic work of the op "
+         "on one device. Base: from its shapes.", phased=True),
+    Cell("cost.read", ("op",), DATA, Stratum.COST, ("scale", "add"),
+         "Memory traffic in. Base: from its operands.", phased=True),
+    Cell("cost.write", ("op",), DATA, Stratum.COST, ("scale", "add"),
+         "Memory traffic out. Base: from its result.", phased=True),
+    Cell("cost.efficiency", ("op",), NONE, Stratum.COST, ("cap",),
+         "Most of the peak arithmetic rate that the op's kernel reaches. Base: 1.", phased=True),
+    Cell("cost.hbm_efficiency", ("op",), NONE, Stratum.COST, ("cap",),
+         "Most of the memory bandwidth that the op's kernel reaches. Base: 1.", phased=True),
+    Cell("cost.launch", ("op",), TIME, Stratum.COST, ("scale", "add"),
+         "Launch time of the op's kernel. Base: the runtime's.", phased=True),
+    Cell("cost.host", ("step",), TIME, Stratum.COST, ("scale", "add"),
+         "Time of the host per step that devices wait for. Base: the runtime's.", phased=True),
+    Cell("cost.static_bytes", (*TENSORS, "step"), DATA, Stratum.COST, ("add",),
+         "Further memory that stays for the whole run, on each device. Base: 0."),
+    Cell("op.rows", ("op",), NONE, Stratum.COST, ("scale",),
+         "Share of the rows (tokens) that the op handles. Base: 1.", phased=True),
+    Cell("op.runs", ("op",), NONE, Stratum.COST, ("scale",),
+         "How often the op runs in a step. Base: 1.", phased=True),
+    Cell("schedule.pipeline", ("step",), None, Stratum.SCHEDULE, _SET,
+         "Order of micro-batches on pipeline stages. Base: one_forward_one_backward.",
+         kind="symbol", symbols=("all_forward_all_backward", "one_forward_one_backward",
+                                 "interleaved")),
+    Cell("schedule.micro_batch", ("step",), NONE, Stratum.SCHEDULE, _SET,
+         "Sequences in a micro-batch on one device. Base: the workload's."),
+    Cell("schedule.reduce_every", ("step",), NONE, Stratum.SCHEDULE, _SET,
+         "Micro-batches between two gradient reductions; 0 is once a step. Base: 0."),
+    Cell("schedule.prefetch", ("step",), NONE, Stratum.SCHEDULE, _SET,
+         "Layers whose gathered weights are in flight ahead of use. Base: 1."),
+    Cell("schedule.admission", ("step",), None, Stratum.SCHEDULE, _SET,
+         "When waiting requests join: as a whole batch, or at each iteration. Base: iteration.",
+         kind="symbol", symbols=("batch", "iteration")),
+    Cell("schedule.token_budget", ("step",), TOKEN, Stratum.SCHEDULE, _SET,
+         "Most tokens of one serving iteration. Base: the runtime's."),
+    Cell("schedule.max_sequences", ("step",), NONE, Stratum.SCHEDULE, _SET,
+         "Most sequences that run together. Base: the runtime's."),
+    Cell("schedule.rows", ("step",), TOKEN, Stratum.SCHEDULE, _SET,
+         "Tokens that a decode step processes for each sequence. Base: 1 tok.", phased=True),
+    Cell("schedule.tokens_out", ("step",), TOKEN, Stratum.SCHEDULE, _SET,
+         "Tokens that a decode step yields for each sequence. Base: 1 tok.", phased=True),
+)
+
+#: Every cell by name.
+CELLS: Mapping[str, Cell] = MappingProxyType({c.name: c for c in _CELLS})

@@ -1,0 +1,1 @@
+"""The model graph: ops and tensors with named dims."""

@@ -1,0 +1,1 @@
+"""Placement to collectives, stages and schedules: what a run consists of."""

@@ -1,0 +1,1 @@
+"""Scenarios: what a user asks, read from YAML into frozen records with spans."""

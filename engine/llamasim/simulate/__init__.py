@@ -1,0 +1,1 @@
+"""Simulated time: devices, streams, links, memory, pipelines, serving."""

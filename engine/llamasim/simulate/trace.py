@@ -1,0 +1,132 @@
+"""What a simulation leaves behind: columns of events, frozen once the run is over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from llamasim.plan.spec import Plan
+from llamasim.scenario.spec import Scenario
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int32]
+
+#: Kinds of task by code (the `kind` column).
+TASKS = (
+    "forward", "backward", "send", "reduce", "gather", "optimizer", "prefill", "decode", "mixed",
+    "host",
+)
+#: Memory categories.
+CATEGORIES = (
+    "weights", "gradients", "optimizer", "activations", "kv_cache", "transient", "buffers",
+    "reserve",
+)
+
+
+@attrs.frozen(eq=False)
+class Tasks:
+    """One row a task: which rank class, what, when, on which stream."""
+
+    rank: Ints
+    kind: Ints
+    chunk: Ints
+    micro_batch: Ints
+    start: Floats
+    end: Floats
+    stream: Ints
+
+
+@attrs.frozen(eq=False)
+class Memory:
+    """Memory over time: the bytes of a category on a rank class from `time` on."""
+
+    rank: Ints
+    category: Ints
+    time: Floats
+    bytes: Floats
+
+
+@attrs.frozen(eq=False)
+class Links:
+    """Use of links: one row a transfer or collective."""
+
+    rank: Ints
+    name: tuple[str, ...]
+    axis: tuple[str, ...]
+    start: Floats
+    end: Floats
+    bytes: Floats
+
+
+@attrs.frozen(eq=False)
+class Requests:
+    """One row a request of a serving run; times in seconds, `finished` NaN-free (all finish)."""
+
+    arrived: Floats
+    admitted: Floats
+    first_token: Floats
+    finished: Floats
+    prompt: Ints
+    output: Ints
+    preemptions: Ints
+
+
+@attrs.frozen(eq=False)
+class Iterations:
+    """One row a serving iteration, or a run of equal decode iterations (`steps` of them)."""
+
+    start: Floats
+    end: Floats
+    steps: Ints
+    prefill_tokens: Ints
+    decode_sequences: Ints
+    kv_tokens: Floats
+    waiting: Ints
+
+
+@attrs.frozen
+class Fit:
+    """Whether memory suffices on a rank class, and what is missing if not."""
+
+    rank: int
+    peak_bytes: float
+    capacity_bytes: float
+    by_category: Mapping[str, float]
+    host_bytes: float = 0.0
+    host_capacity_bytes: float = 0.0
+
+    @property
+    def fits(self) -> bool:
+        """Whether the peak is within capacity, on the device and on its host."""
+        return (
+            self.peak_bytes <= self.capacity_bytes and self.host_bytes <= self.host_capacity_bytes
+        )
+
+
+@attrs.frozen(eq=False)
+class Trace:
+    """A finished run.
+
+    Attributes:
+        makespan: seconds from start to the last event.
+        prefill_s, decode_s: single-batch inference only: time to first token and of the decode.
+        exposed: seconds a device waited for each cause, averaged over devices: `collective:<axis>`,
+            `send`, `bubble`, `reduce`, `gather`, `host`, `copy`.
+
+    """
+
+    scenario: Scenario
+    plan: Plan
+    makespan: float
+    tasks: Tasks
+    memory: Memory
+    links: Links
+    fits: tuple[Fit, ...]
+    exposed: Mapping[str, float]
+    requests: Requests | None = None
+    iterations: Iterations | None = None
+    prefill_s: float | None = None
+    decode_s: float | None = None

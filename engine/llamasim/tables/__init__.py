@@ -1,0 +1,1 @@
+"""Traces as Arrow tables, written, read back and compared."""

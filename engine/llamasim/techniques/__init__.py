@@ -1,0 +1,1 @@
+"""Techniques applied to a graph: matching, merge laws, provenance."""
