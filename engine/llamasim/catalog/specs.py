@@ -164,6 +164,7 @@ class Model:
     kv_lora_rank: int = 0
     rope_head_dim: int = 0
     value_head_dim: int = 0
+    router_bias: bool = False
     sources: Mapping[str, str] = attrs.field(factory=dict)
     notes: str = ""
 

@@ -28,15 +28,25 @@ OpKind = Literal[
     "loss",
     "cache",
     "elementwise",
+    "sample",
 ]
 
 
 @attrs.frozen
 class Dim:
-    """A named dim and its global size."""
+    """A named dim, its global size, and the smallest number of elements that stay together.
+
+    A dim of 1024 elements with a granule of 128 (eight heads) splits into at most eight parts;
+    beyond that the parts are replicated.
+    """
 
     name: str
     size: int
+    granule: int = 1
+
+    def local(self, ways: int) -> int:
+        """Return the elements one of `ways` devices holds."""
+        return -(-self.size // self.granule // ways) * self.granule if ways > 1 else self.size
 
 
 @attrs.frozen
@@ -46,18 +56,19 @@ class Weight:
     Attributes:
         dims: for a matmul `dim_in` and `dim_out` (`vocab` takes the place of one in embed and
             head; `experts` comes first in MoE weights); one `dim_out` for biases and norms.
-        multiplicity: equal copies in the block (experts have their own dim instead).
         routed: the share of its elements that one token uses (MoE); 1 otherwise.
+        tied: whether it is another weight's storage used again (a tied head).
 
     """
 
     name: str
     dims: tuple[Dim, ...]
     routed: float = 1.0
+    tied: bool = False
 
     @property
     def elements(self) -> int:
-        """Global element count."""
+        """Global element count, of the tensor itself (a tied weight's too)."""
         count = 1
         for d in self.dims:
             count *= d.size
@@ -69,9 +80,9 @@ class Activation:
     """An intermediate result, named by the op that makes it.
 
     Attributes:
-        features: dims apart from tokens; `kv_seq` marks a dim as long as the context (scores).
+        features: dims apart from tokens.
         bits: bits an element has when nothing says otherwise; None is the workload's dtype.
-        mask: whether it is a dropout mask or a statistic rather than a value that flows on.
+        per_context: whether it has one row for each query and each key (attention scores).
 
     """
 
@@ -89,8 +100,9 @@ class Op:
         inputs: activations it reads; the first is `OP.input`.
         output: the activation it makes.
         weight: the weight it applies, if any.
-        saves: activations its backward pass needs (inputs or its own output).
-        extra_saved: further activations made only for the backward pass (masks, statistics).
+        saves: activations its backward pass needs (inputs, its own output, or a mask that it
+            makes). A matmul needs its input only for its weight's gradient.
+        phases: phases in which it runs; empty is all.
 
     """
 
@@ -100,6 +112,7 @@ class Op:
     output: str
     weight: str | None = None
     saves: tuple[str, ...] = ()
+    phases: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -134,7 +147,7 @@ class Block:
     @property
     def elements(self) -> int:
         """Parameters of one such block."""
-        return sum(w.elements for w in self.weights.values())
+        return sum(w.elements for w in self.weights.values() if not w.tied)
 
 
 @attrs.frozen
@@ -150,3 +163,12 @@ class Graph:
     def params(self) -> int:
         """Exact parameter count."""
         return sum(b.elements * max(1, len(b.layers)) for b in self.blocks)
+
+    @property
+    def active_params(self) -> int:
+        """Parameters that one token passes (of routed experts only its own)."""
+        count = 0.0
+        for b in self.blocks:
+            each = sum(w.elements * w.routed for w in b.weights.values() if not w.tied)
+            count += each * max(1, len(b.layers))
+        return round(count)

@@ -99,6 +99,8 @@ class OpWork:
         math: arithmetic (`bf16`); `format`: storage format of its weight or cache, if named.
         max_efficiency, max_memory_efficiency: caps written by techniques.
         launch_scale, launch_add_s: on the runtime's launch time of this op.
+        routed: share of its weight that one token uses (experts); of `read_fixed`, a step of T
+            tokens reads 1 - (1 - routed)^T.
         kernels: kernels this op launches (before the runtime's `kernels_per_op`).
         place: where it runs.
 
@@ -136,6 +138,7 @@ class OpWork:
     max_memory_efficiency: float = 1.0
     launch_scale: float = 1.0
     launch_add_s: float = 0.0
+    routed: float = 1.0
     kernels: float = 1.0
     place: Literal["device", "host"] = "device"
 
@@ -179,9 +182,9 @@ class BlockPlan:
         reduce: gradient collectives of this block, run when its gradients are complete.
         weight_bytes, grad_bytes, optimizer_bytes: resident on the device; `host_bytes` on the host
             by category; `static_bytes` further memory on the device.
+        grad_buffer_bytes: full-size gradients, held from the block's first backward pass of an
+            accumulation round to its reduction, where they are sharded at rest.
         saved_per_token, saved_per_pair, saved_fixed: activations kept from forward to backward.
-        input_per_token: the block's input (kept anyway when it is the boundary of recomputation;
-            already part of `saved_per_token` where it is saved).
         transient_per_token, transient_per_pair: largest working set inside the block at once.
         gathered_bytes: weights gathered for use, beyond the resident shard.
         kv_per_token: cache bytes per cached token; `kv_place` where they lie.
@@ -196,6 +199,7 @@ class BlockPlan:
     reduce: tuple[CommWork, ...] = ()
     weight_bytes: float = 0.0
     grad_bytes: float = 0.0
+    grad_buffer_bytes: float = 0.0
     optimizer_bytes: float = 0.0
     static_bytes: float = 0.0
     host_bytes: Mapping[str, float] = attrs.field(factory=dict)
