@@ -11,6 +11,14 @@ from typing import Literal
 
 import attrs
 
+from llamasim.techniques.mesh import Axis, Group
+from llamasim.techniques.records import ClaimFact, LedgerRow
+
+__all__ = [
+    "Axis", "BlockPlan", "Chunk", "ClaimFact", "CommWork", "Group", "LedgerRow", "OpWork", "Plan",
+    "RankClass", "Schedule", "StepShape", "Work",
+]
+
 Part = Literal["forward", "data_grad", "weight_grad", "recompute", "optimizer"]
 Stream = Literal["compute", "comm", "p2p", "copy"]
 Phase = Literal["forward", "backward", "optimizer", "prefill", "decode"]
@@ -58,20 +66,6 @@ class StepShape:
             self.full_pairs + other.full_pairs,
             self.kv_tokens + other.kv_tokens,
         )
-
-
-@attrs.frozen
-class Group:
-    """Devices that communicate: `size` members, `per_node` of them on one node."""
-
-    axis: str
-    size: int
-    per_node: int
-
-    @property
-    def nodes(self) -> int:
-        """Nodes that the group spans."""
-        return max(1, self.size // max(1, self.per_node))
 
 
 @attrs.frozen
@@ -263,44 +257,6 @@ class Schedule:
     tokens_out: float = 1.0
     host_scale: float = 1.0
     host_add_s: float = 0.0
-
-
-@attrs.frozen
-class Axis:
-    """A mesh axis: its size, the distance between its members in device numbers, its group."""
-
-    name: str
-    size: int
-    stride: int
-    group: Group
-
-
-@attrs.frozen
-class ClaimFact:
-    """A sourced accuracy interval that applies to this plan."""
-
-    metric: str
-    scope: str | None
-    low: float
-    high: float
-    technique: str
-    source: str
-    note: str = ""
-
-
-@attrs.frozen
-class LedgerRow:
-    """Who wrote which cell of which elements, and what came of it."""
-
-    technique: str
-    instance: str
-    element: str
-    pattern: str
-    matched: int
-    cell: str
-    verb: str
-    value: str
-    place: str
 
 
 @attrs.frozen

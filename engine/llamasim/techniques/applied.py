@@ -1,0 +1,139 @@
+"""The graph with every fact that the techniques in use contribute, and who said so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from llamasim.model.graph import Block, Graph
+from llamasim.techniques.mesh import Mesh
+from llamasim.techniques.records import ClaimFact, LedgerRow
+
+Key = tuple[str, str]
+"""An element of a block: its kind (`weight`) and its name (`attn.q`)."""
+
+
+@attrs.frozen
+class Merged:
+    """All writes to one cell, folded: `min(cap, max(raise, (set or base) * scale + add))`.
+
+    `add_per_token` is the part of the sum that grows with the tokens of a step.
+    """
+
+    value: float | str | bool | None = None
+    scale: float = 1.0
+    add: float = 0.0
+    add_per_token: float = 0.0
+    cap: float | None = None
+    floor: float | None = None
+
+    def number(self, base: float) -> float:
+        """Return the cell's value, given its base value."""
+        start = base if self.value is None else float(self.value)
+        result = start * self.scale + self.add
+        if self.floor is not None:
+            result = max(result, self.floor)
+        return result if self.cap is None else min(result, self.cap)
+
+
+NOTHING = Merged()
+
+
+@attrs.frozen
+class Obligation:
+    """A stated movement: reduce, gather, exchange, send, rotate.
+
+    Attributes:
+        hidden: share of it that may run beside compute.
+        amount: bits, for `exchange`.
+        site: technique and place of the rule.
+
+    """
+
+    verb: str
+    axis: str
+    phases: tuple[str, ...]
+    until: str | None = None
+    amount: float = 0.0
+    site: str = ""
+
+
+@attrs.frozen
+class BlockFacts:
+    """One class of layers for which every rule says the same (or embed, or head).
+
+    Attributes:
+        cells: merged writes by (element, name, phase or "", cell).
+        shards: dim and axis pairs by element.
+        obligations: by element.
+        hidden: share that may overlap, by (element, name, verb, phase).
+        dropped: activations not kept for the backward pass.
+        places: where an element lies or runs, if not on the device.
+        fused: fusion group by op.
+
+    """
+
+    name: str
+    block: Block
+    layers: tuple[int, ...]
+    cells: Mapping[tuple[str, str, str, str], Merged]
+    shards: Mapping[Key, tuple[tuple[str, str], ...]]
+    obligations: Mapping[Key, tuple[Obligation, ...]]
+    hidden: Mapping[tuple[str, str, str, str], float]
+    dropped: frozenset[str]
+    places: Mapping[Key, str]
+    fused: Mapping[str, str]
+
+    def number(self, element: str, name: str, cell: str, base: float, phase: str = "") -> float:
+        """Return a cell's value in base units (bits, s, FLOP, tok)."""
+        found = self.cells.get((element, name, phase, cell))
+        return base if found is None else found.number(base)
+
+    def merged(self, element: str, name: str, cell: str, phase: str = "") -> Merged:
+        """Return the merged writes of a cell; `NOTHING` where no rule writes it."""
+        return self.cells.get((element, name, phase, cell), NOTHING)
+
+    def symbol(self, element: str, name: str, cell: str, base: str | None, phase: str = "",
+               ) -> str | None:
+        """Return a symbol cell's value."""
+        found = self.cells.get((element, name, phase, cell))
+        return base if found is None or found.value is None else str(found.value)
+
+    def trainable(self, weight: str) -> bool:
+        """Whether the optimizer updates a weight."""
+        found = self.cells.get(("weight", weight, "", "trainable"))
+        return found is None or found.value is not False
+
+    def ways(self, element: str, name: str, dim: str, mesh: Mesh) -> int:
+        """Return over how many devices a dim of an element is split."""
+        n = 1
+        for d, axis in self.shards.get((element, name), ()):
+            if d == dim:
+                n *= mesh.size(axis)
+        return n
+
+
+@attrs.frozen
+class Applied:
+    """A model with its techniques.
+
+    Attributes:
+        blocks: embed, the classes of layers, head.
+        class_of: index into `blocks` for each layer.
+        stage_of, chunk_of: pipeline stage and chunk order for each layer.
+        step: merged writes to the step's cells by (phase or "", cell).
+
+    """
+
+    graph: Graph
+    mesh: Mesh
+    blocks: tuple[BlockFacts, ...]
+    class_of: tuple[int, ...]
+    stages: int
+    chunks: int
+    chunk_of: tuple[int, ...]
+    step: Mapping[tuple[str, str], Merged]
+    claims: tuple[ClaimFact, ...]
+    ledger: tuple[LedgerRow, ...]
+    techniques: tuple[str, ...]

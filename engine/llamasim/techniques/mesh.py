@@ -1,0 +1,117 @@
+"""The mesh of devices: axes, their sizes, and which of their members share a node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+#: The axis that takes what the others leave.
+REMAINDER = "dp"
+#: The ranks over which a weight is replicated; stands for several axes in rules.
+REPLICAS = "replicas"
+#: Outermost first; axes that a scenario does not order come in this order, others before `tp`.
+DEFAULT_ORDER = ("pp", "dp", "cp", "ep", "tp")
+
+
+@attrs.frozen
+class Group:
+    """Devices that communicate: `size` members, `per_node` of them on one node."""
+
+    axis: str
+    size: int
+    per_node: int
+
+    @property
+    def nodes(self) -> int:
+        """Nodes that the group spans."""
+        return max(1, self.size // max(1, self.per_node))
+
+
+@attrs.frozen
+class Axis:
+    """A mesh axis: its size, the distance between its members in device numbers, its group."""
+
+    name: str
+    size: int
+    stride: int
+    group: Group
+
+
+@attrs.frozen
+class Mesh:
+    """All axes, outermost first."""
+
+    axes: tuple[Axis, ...]
+    by_name: Mapping[str, Axis] = attrs.field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {a.name: a for a in self.axes})
+
+    def size(self, axis: str) -> int:
+        """Return an axis' size; 1 for one that no technique declares."""
+        if axis == REPLICAS:
+            return self.group(REPLICAS).size
+        found = self.by_name.get(axis)
+        return found.size if found else 1
+
+    def group(self, axis: str) -> Group:
+        """Return the devices along an axis (or along `replicas`: dp and cp together)."""
+        names = (REMAINDER, "cp") if axis == REPLICAS else (axis,)
+        return self.joint(names, axis)
+
+    def joint(self, names: Sequence[str], label: str) -> Group:
+        """Return the devices along several axes together."""
+        size = per_node = 1
+        for name in names:
+            found = self.by_name.get(name)
+            if found:
+                size *= found.size
+                per_node *= found.group.per_node
+        return Group(label, size, per_node)
+
+
+def build_mesh(
+    sizes: Mapping[str, int], order: Sequence[str], devices: int, per_node: int
+) -> Mesh | None:
+    """Lay axes over devices; None when they do not divide them. `dp` takes the rest."""
+    product = 1
+    for name, size in sizes.items():
+        product *= size if name != REMAINDER else 1
+    if product == 0 or devices % product:
+        return None
+    full = {**sizes, REMAINDER: devices // product}
+    axes: list[Axis] = []
+    stride = 1
+    for name in reversed(_ordered(full, order)):
+        size = full[name]
+        inside = _within_node(size, stride, per_node)
+        axes.append(Axis(name, size, stride, Group(name, size, inside)))
+        stride *= size
+    return Mesh(tuple(reversed(axes)))
+
+
+def _within_node(size: int, stride: int, per_node: int) -> int:
+    if stride >= per_node:
+        return 1
+    inside = min(size, max(1, per_node // stride))
+    while size % inside:
+        inside -= 1
+    return inside
+
+
+def _ordered(sizes: Mapping[str, int], order: Sequence[str]) -> list[str]:
+    named = [a for a in order if a in sizes]
+    rest = [a for a in DEFAULT_ORDER if a in sizes and a not in named]
+    others = sorted(a for a in sizes if a not in named and a not in rest)
+    return _rest_outside(named, rest + others)
+
+
+def _rest_outside(named: list[str], rest: list[str]) -> list[str]:
+    # Axes that the scenario does not order lie outside those that it does.
+    return [*rest, *named] if named else _default(rest)
+
+
+def _default(names: list[str]) -> list[str]:
+    inner = [a for a in names if a == "tp"]
+    return [a for a in names if a != "tp"] + inner
