@@ -174,3 +174,5 @@ class Scenario:
     seed: int = 0
     rule_paths: tuple[str, ...] = attrs.field(default=(), eq=False)
     spans: Mapping[str, Span] = attrs.field(factory=dict, eq=False, repr=False)
+    #: Path of a field that was not given -> what was taken and why (`cluster.inner`).
+    inferred: Mapping[str, str] = attrs.field(factory=dict, eq=False, repr=False)
