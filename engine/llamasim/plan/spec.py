@@ -146,6 +146,7 @@ class CommWork:
         bytes_per_token, bytes_fixed: size of the whole (unsharded over the group) message on one
             device, as NCCL counts it: the full tensor for all_reduce, all_gather (result) and
             reduce_scatter (input); the local send buffer for all_to_all, send, rotate and copy.
+        basis: what `bytes_per_token` is multiplied by.
         hidden: share of it that may run beside compute (0: compute waits for all of it).
         stream: `comm` for collectives, `p2p` for pipeline sends, `copy` for host copies.
         reason: the rule or derivation that asked for it, for `explain`.
@@ -157,6 +158,7 @@ class CommWork:
     group: Group
     bytes_per_token: float = 0.0
     bytes_fixed: float = 0.0
+    basis: Literal["tokens", "sequences"] = "tokens"
     hidden: float = 0.0
     stream: Stream = "comm"
     reason: str = ""

@@ -1,0 +1,132 @@
+"""One class of layers, lowered: placements, work in each phase, memory, gradient collectives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from llamasim.diagnostics import Diagnostic
+from llamasim.plan.flow import Flow, flow
+from llamasim.plan.gradients import gathers_in_use, reductions
+from llamasim.plan.local import Local
+from llamasim.plan.memory import kept_activations, kv_bytes, model_state
+from llamasim.plan.opwork import block_window
+from llamasim.plan.passes import Passes, unresolved_gradients
+from llamasim.plan.spec import BlockPlan, CommWork, Work
+from llamasim.plan.steps import steps_of
+from llamasim.scenario.spec import Scenario
+from llamasim.techniques.applied import Applied, BlockFacts
+from llamasim.techniques.mesh import REMAINDER
+
+
+@attrs.frozen
+class BlockLowering:
+    """A lowered block with what its neighbours need to know."""
+
+    plan: BlockPlan
+    local: Local
+    leaving: dict[str, str]
+
+
+def lower_block(
+    applied: Applied, facts: BlockFacts, scenario: Scenario, entering: dict[str, str]
+) -> tuple[BlockLowering, list[Diagnostic]]:
+    """Lower one class of layers, given the placement of what enters it by axis."""
+    training = scenario.workload.mode == "training"
+    phases = ("forward", "backward") if training else ("prefill", "decode")
+    steps = steps_of(facts, phases[0])
+    axes = [a.name for a in applied.mesh.axes if a.size > 1 and a.name != REMAINDER]
+    flows = {a: flow(facts, steps, a, entering.get(a, "")) for a in axes}
+    local = Local(facts, applied.mesh, scenario.workload.dtype, flows)
+    passes = {p: Passes(local, steps_of(facts, p), p) for p in phases}
+    work = {p: _pass(passes[p]) for p in phases}
+    found = _unresolved_sums(flows.values())
+    reduce: tuple[CommWork, ...] = ()
+    if training:
+        summed = reductions(passes["forward"])
+        reduce = summed.works
+        found += _unresolved_grads(passes["backward"], summed.unresolved)
+    plan = _block_plan(facts, local, passes[phases[0]], work, reduce, scenario)
+    leaving = {a: f.leaving for a, f in flows.items()}
+    return BlockLowering(plan, local, leaving), found
+
+
+def _pass(passes: Passes) -> tuple[Work, ...]:
+    body = passes.backward() if passes.phase == "backward" else passes.forward()
+    return (*gathers_in_use(passes.local, passes.phase), *body)
+
+
+def _block_plan(
+    facts: BlockFacts,
+    local: Local,
+    passes: Passes,
+    work: dict[str, tuple[Work, ...]],
+    reduce: tuple[CommWork, ...],
+    scenario: Scenario,
+) -> BlockPlan:
+    training = scenario.workload.mode == "training"
+    state = model_state(local, scenario.workload.optimizer, training=training)
+    kept = kept_activations(passes, training=training)
+    kv, place = kv_bytes(local) if not training else (0.0, "device")
+    return BlockPlan(
+        name=facts.name,
+        layers=facts.layers,
+        work=work,
+        reduce=reduce,
+        weight_bytes=state.weights,
+        grad_bytes=state.gradients,
+        grad_buffer_bytes=state.gradient_buffer,
+        optimizer_bytes=state.optimizer,
+        static_bytes=state.static,
+        host_bytes=state.host,
+        saved_per_token=kept.per_token,
+        saved_per_pair=kept.per_pair,
+        transient_per_token=kept.transient_per_token,
+        transient_per_pair=kept.transient_per_pair,
+        gathered_bytes=state.gathered,
+        kv_per_token=kv,
+        kv_place="host" if place == "host" else "device",
+        kv_cap=block_window(local),
+        params=facts.block.elements,
+    )
+
+
+def _unresolved_sums(flows: Iterable[Flow]) -> list[Diagnostic]:
+    found = []
+    for f in flows:
+        for _, tensor in f.unresolved:
+            found.append(
+                Diagnostic(
+                    "E0410",
+                    f"`{tensor}` is a partial sum over `{f.axis}` that no rule resolves",
+                    why="its producer contracts a dim that is split, and an op reads the result",
+                    help=(f"add `on activation of {tensor} {{ reduce over {f.axis} }}`",),
+                )
+            )
+    return found
+
+
+def _unresolved_grads(passes: Passes, weights: tuple[str, ...]) -> list[Diagnostic]:
+    found = [
+        Diagnostic(
+            "E0411",
+            f"the gradient of `{tensor}` is a partial sum over `{axis}` that no rule resolves",
+            why="ops that read it whole split their work over the axis",
+            help=(f"add `on activation_grad of *.{tensor} during backward "
+                  f"{{ reduce over {axis} }}`",),
+        )
+        for axis, tensor in unresolved_gradients(passes)
+    ]
+    if weights:
+        count = passes.local.mesh.size(REMAINDER)
+        found.append(
+            Diagnostic(
+                "E0412",
+                f"{count} replicas train side by side and no rule sums their gradients",
+                why="each replica sees other sequences, so its gradients are a partial sum",
+                help=("add `parallelism.data.data_parallel: {}` (or a zero technique) to `use`",
+                      "or use as many devices as the other axes need"),
+            )
+        )
+    return found

@@ -1,0 +1,119 @@
+"""Sizes on one device: features, rows and bytes after sharding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from llamasim.model.graph import Dim
+from llamasim.plan.flow import TOKEN_DIMS, Flow
+from llamasim.techniques.applied import BlockFacts
+from llamasim.techniques.defaults import base_bits
+from llamasim.techniques.mesh import Mesh
+
+
+@attrs.frozen
+class Local:
+    """One device's view of a block.
+
+    Attributes:
+        flows: placements by axis, for the phase at hand.
+
+    """
+
+    facts: BlockFacts
+    mesh: Mesh
+    dtype: str
+    flows: Mapping[str, Flow]
+
+    def bits(self, element: str, name: str) -> float:
+        """Return the bits an element holds at rest, overhead included."""
+        base = base_bits(self.facts.block, element, name, self.dtype)
+        at_rest = self.facts.number(element, name, "numerics.bits", base)
+        return at_rest + self.facts.number(element, name, "numerics.bits_overhead", 0.0)
+
+    def wire_bits(self, element: str, name: str) -> float:
+        """Return the bits an element has on a link: at rest for gradients and weights, else the
+        compute dtype's.
+        """
+        base = self.bits(element, name) if element in ("grad", "weight") else float(
+            base_bits(self.facts.block, "weight", "", self.dtype)
+        )
+        return self.facts.number(element, name, "wire.bits", base)
+
+    # --- weights and their like -------------------------------------------------------------
+
+    def weight_dim(self, name: str, *dims: str) -> int:
+        """Return the local size of the first of `dims` that a weight has; 1 if it has none."""
+        for dim in self.facts.block.weights[name].dims:
+            if dim.name in dims:
+                return dim.local(self.facts.ways("weight", name, dim.name, self.mesh))
+        return 1
+
+    def elements(self, element: str, name: str) -> float:
+        """Return how many elements of a weight (or its gradient, or state) one device keeps."""
+        count = 1.0
+        for dim in self.facts.block.weights[name].dims:
+            count *= dim.local(self.facts.ways("weight", name, dim.name, self.mesh))
+        kept = self.facts.number(element, name, "layout.elements", 1.0)
+        return count * kept / self.facts.ways(element, name, "flat", self.mesh)
+
+    def whole_elements(self, name: str) -> float:
+        """Return a weight's elements on one device while it is gathered for use."""
+        ways = self.facts.ways("weight", name, "flat", self.mesh)
+        return self.elements("weight", name) * ways
+
+    # --- activations -------------------------------------------------------------------------
+
+    def features(self, name: str, *, without: str | None = None) -> float:
+        """Return an activation's local features as it is stored (whole along one axis if asked)."""
+        placements = {a: f.stored.get(name, "") for a, f in self.flows.items() if a != without}
+        return self._features(name, placements)
+
+    def features_used(self, index: int, name: str) -> float:
+        """Return an activation's local features as a kernel reads it."""
+        placements = {
+            a: f.used.get((index, name), f.stored.get(name, "")) for a, f in self.flows.items()
+        }
+        return self._features(name, placements)
+
+    def _features(self, name: str, placements: Mapping[str, str]) -> float:
+        count = 1.0
+        for dim in self.facts.block.activations[name].features:
+            count *= self._local(dim, placements)
+        return count
+
+    def _local(self, dim: Dim, placements: Mapping[str, str]) -> int:
+        ways = 1
+        for axis, placement in placements.items():
+            ways *= self.mesh.size(axis) if placement == dim.name else 1
+        return dim.local(ways)
+
+    def rows(self, name: str, *, without: str | None = None) -> float:
+        """Return the share of a step's tokens that one device keeps of an activation."""
+        share = 1.0
+        for axis, flow in self.flows.items():
+            if axis != without and flow.stored.get(name, "") in TOKEN_DIMS:
+                share /= self.mesh.size(axis)
+        return share
+
+    def rows_used(self, index: int, name: str) -> float:
+        """Return the share of a step's tokens that a kernel reads of an activation."""
+        share = 1.0
+        for axis, flow in self.flows.items():
+            held = flow.used.get((index, name), flow.stored.get(name, ""))
+            share /= self.mesh.size(axis) if held in TOKEN_DIMS else 1
+        return share
+
+    def bytes_per_token(self, name: str) -> float:
+        """Return an activation's stored bytes for one token of the step."""
+        return self.features(name) * self.rows(name) * self.bits("activation", name) / 8
+
+    def cache_bytes(self, name: str) -> float:
+        """Return one cached token's bytes of a part of the cache."""
+        count = 1.0
+        for dim in self.facts.block.caches[name].features:
+            count *= dim.local(self.facts.ways("kv_cache", name, dim.name, self.mesh))
+        count /= self.facts.ways("kv_cache", name, "seq", self.mesh)
+        return count * self.bits("kv_cache", name) / 8

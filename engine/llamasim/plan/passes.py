@@ -1,0 +1,203 @@
+"""The work of a block in each phase, in order of execution."""
+
+from __future__ import annotations
+
+import attrs
+
+from llamasim.plan.communication import (
+    backward_of,
+    copies,
+    forward_moves,
+    loss_reductions,
+    message,
+    partial_gradients,
+    rotations,
+)
+from llamasim.plan.flow import PARTIAL, REPLICATED, TOKEN_DIMS, Flow
+from llamasim.plan.local import Local
+from llamasim.plan.opwork import op_work
+from llamasim.plan.spec import CommWork, Work
+from llamasim.plan.steps import Step
+
+
+@attrs.frozen
+class Passes:
+    """A block's kernels in one phase, with all placements."""
+
+    local: Local
+    steps: tuple[Step, ...]
+    phase: str
+
+    def forward(self) -> tuple[Work, ...]:
+        """Return the forward pass (or prefill, or decode)."""
+        work: list[Work] = []
+        on_host = False
+        for index, step in enumerate(self.steps):
+            made = self._kernel(index, step, "forward")
+            here = any(getattr(w, "place", "") == "host" for w in made)
+            if here != on_host:
+                work += copies(self.local, step.inputs[:1], to_host=here)
+                on_host = here
+            work += made
+        if on_host:
+            work += copies(self.local, self.steps[-1].outputs[:1], to_host=False)
+        return tuple(work)
+
+    def _kernel(self, index: int, step: Step, part: str) -> list[Work]:
+        by_sequence = self.phase in ("prefill", "decode") and step.name in ("head", "sample")
+        phase = "forward" if self.phase == "backward" else self.phase
+        work: list[Work] = [*forward_moves(self.local, index, "input", phase)]
+        work += rotations(self.local, index, step.inputs[1:], phase)
+        work += self._weight_copies(step)
+        kind = "recompute" if part == "recompute" else "forward"
+        work.append(op_work(self.local, index, step, phase, kind, rows_by_sequence=by_sequence))
+        if step.kind == "loss":
+            work += loss_reductions(self.local, index, step.inputs[0])
+        work += forward_moves(self.local, index, "output", phase)
+        if by_sequence:
+            work = [_by_sequence(w) for w in work]
+        return work
+
+    def _weight_copies(self, step: Step) -> list[Work]:
+        facts = self.local.facts
+        return [
+            weight_copy(self.local, op.weight)
+            for op in step.ops
+            if op.weight and facts.places.get(("weight", op.weight)) in ("host", "disk")
+            and facts.places.get(("op", op.name)) != "host"
+            and op.kind != "embedding"  # a lookup reads single rows, on the host
+        ]
+
+    # --- backward ----------------------------------------------------------------------------
+
+    def backward(self) -> tuple[Work, ...]:
+        """Return the backward pass: replays, gradients of data and weights, their collectives."""
+        work: list[Work] = []
+        available = self._available()
+        seen: set[tuple[str, str]] = set()
+        for index in range(len(self.steps) - 1, -1, -1):
+            step = self.steps[index]
+            for name in step.saves:
+                work += self._replay(name, available)
+            work += self._output_gradients(index)
+            work += self._regather(index, step, seen)
+            work += self._gradients(index, step)
+            work += self._input_gradients(index)
+        return tuple(work)
+
+    def _available(self) -> set[str]:
+        dropped = self.local.facts.dropped
+        names = {s for step in self.steps for s in step.saves}
+        return {n for n in names if n not in dropped} | {self.local.facts.block.input}
+
+    def _replay(self, name: str, available: set[str]) -> list[Work]:
+        """Make a forgotten activation again from the nearest kept ones."""
+        if name in available:
+            return []
+        maker = self._maker(name)
+        if maker is None:
+            return []
+        step = self.steps[maker]
+        work: list[Work] = []
+        for source in step.inputs:
+            work += self._replay(source, available)
+        available.update(step.outputs)
+        available.add(name)
+        return work + self._kernel(maker, step, "recompute")
+
+    def _maker(self, name: str) -> int | None:
+        for index, step in enumerate(self.steps):
+            if name in step.outputs or (name in step.saves and name.endswith("_mask")):
+                return index
+        return None
+
+    def _gradients(self, index: int, step: Step) -> list[Work]:
+        facts = self.local.facts
+        work: list[Work] = []
+        if step.kind != "embedding":
+            work.append(op_work(self.local, index, step, "backward", "data_grad"))
+        weight = step.op.weight
+        if weight and facts.trainable(weight) and step.kind in ("matmul", "router", "embedding"):
+            work.append(op_work(self.local, index, step, "backward", "weight_grad"))
+        return work
+
+    def _output_gradients(self, index: int) -> list[Work]:
+        found: list[Work] = []
+        for axis, flow in self.local.flows.items():
+            for move in flow.moves:
+                kind = backward_of(move)
+                if move.step == index and move.side == "output" and kind is not None:
+                    found.append(message(self.local, axis, move.tensor, kind, "backward",
+                                         "activation_grad"))
+        return found
+
+    def _input_gradients(self, index: int) -> list[Work]:
+        found: list[Work] = []
+        for axis, flow in self.local.flows.items():
+            for tensor, first in partial_gradients(flow, self.split_kernels(flow)).items():
+                if first == index:
+                    held = flow.stored.get(tensor, REPLICATED)
+                    split = held not in (REPLICATED, PARTIAL)
+                    found.append(message(self.local, axis, tensor,
+                                         "reduce_scatter" if split else "all_reduce",
+                                         "backward", "activation_grad"))
+        return found
+
+    def _regather(self, index: int, step: Step, seen: set[tuple[str, str]]) -> list[Work]:
+        """Gather again a split input that the weight's gradient needs whole."""
+        found: list[Work] = []
+        weight = step.op.weight
+        if step.kind != "matmul" or not weight or not self.local.facts.trainable(weight):
+            return found
+        for axis, flow in self.local.flows.items():
+            tensor = step.inputs[0]
+            held = flow.stored.get(tensor, REPLICATED)
+            whole = flow.used.get((index, tensor)) == REPLICATED
+            if held in TOKEN_DIMS and whole and (axis, tensor) not in seen:
+                seen.add((axis, tensor))
+                found.append(message(self.local, axis, tensor, "all_gather", "backward",
+                                     "activation"))
+        return found
+
+    def split_kernels(self, flow: Flow) -> dict[int, bool]:
+        """Return for each kernel whether its work is split along an axis while an input is whole."""
+        return {
+            index: self._splits(index, step, flow)
+            for index, step in enumerate(self.steps)
+        }
+
+    def _splits(self, index: int, step: Step, flow: Flow) -> bool:
+        if step.kind in ("matmul", "router"):
+            dims = self.local.facts.shards.get(("weight", step.op.weight or ""), ())
+            return any(a == flow.axis and d in ("dim_out", "vocab") for d, a in dims)
+        if step.kind in ("scores", "context", "fused_attention"):
+            return any(flow.used.get((index, n)) not in (REPLICATED, None) for n in step.inputs)
+        return False
+
+
+def unresolved_gradients(passes: Passes) -> list[tuple[str, str]]:
+    """Return (axis, activation) whose gradients are partial sums that no rule resolves."""
+    found = []
+    for axis, flow in passes.local.flows.items():
+        for tensor in partial_gradients(flow, passes.split_kernels(flow)):
+            gathered = flow.stored.get(tensor, REPLICATED) in TOKEN_DIMS
+            obliged = passes.local.facts.obligations.get(("activation_grad", tensor), ())
+            if not gathered and not any(o.verb == "reduce" and o.axis == axis for o in obliged):
+                found.append((axis, tensor))
+    return found
+
+
+def weight_copy(local: Local, weight: str) -> CommWork:
+    """Return the copy of a weight that lies on the host and is used on the device."""
+    size = local.whole_elements(weight) * local.bits("weight", weight) / 8
+    hidden = max(
+        (share for (element, name, verb, _), share in local.facts.hidden.items()
+         if element == "weight" and name == weight and verb in ("copy", "place")), default=0.0,
+    )
+    return CommWork(weight, "copy", local.mesh.group("host"), bytes_fixed=size, hidden=hidden,
+                    stream="copy", reason=f"weight {weight} from the host")
+
+
+def _by_sequence(work: Work) -> Work:
+    """Count a logits message by sequences: in inference only last tokens have logits."""
+    return attrs.evolve(work, basis="sequences") if isinstance(work, CommWork) else work

@@ -1,0 +1,64 @@
+"""The schedule: how a global batch is cut into micro-batches, and the serving bounds."""
+
+from __future__ import annotations
+
+from llamasim.diagnostics import Diagnostic, Label
+from llamasim.plan.spec import Schedule
+from llamasim.scenario.spec import Scenario
+from llamasim.techniques.applied import Applied, Merged
+from llamasim.techniques.mesh import REMAINDER
+
+
+def schedule_of(
+    applied: Applied, scenario: Scenario
+) -> tuple[Schedule | None, list[Diagnostic]]:
+    """Return the schedule cells filled in, or why the batch does not divide."""
+
+    def cell(name: str, base: float, phase: str = "") -> float:
+        return applied.step.get((phase, name), Merged()).number(base)
+
+    def symbol(name: str, base: str) -> str:
+        value = applied.step.get(("", name), Merged()).value
+        return base if value is None else str(value)
+
+    workload, runtime = scenario.workload, scenario.runtime
+    micro_batch = int(cell("schedule.micro_batch", workload.micro_batch))
+    replicas = applied.mesh.size(REMAINDER)
+    training = workload.mode == "training"
+    phase = "forward" if training else "decode"
+    if training and workload.global_batch % (replicas * micro_batch):
+        return None, [_does_not_divide(scenario, replicas, micro_batch)]
+    count = workload.global_batch // (replicas * micro_batch) if training else 1
+    host = applied.step.get((phase, "cost.host"), Merged())
+    return Schedule(
+        pipeline=symbol("schedule.pipeline", "one_forward_one_backward"),
+        stages=applied.stages,
+        chunks=applied.chunks,
+        micro_batch=micro_batch,
+        micro_batches=count,
+        reduce_every=int(cell("schedule.reduce_every", 0)),
+        prefetch=int(cell("schedule.prefetch", 1)),
+        admission=symbol("schedule.admission", "iteration"),
+        token_budget=int(cell("schedule.token_budget", runtime.token_budget)),
+        max_sequences=int(cell("schedule.max_sequences", runtime.max_sequences)),
+        kv_block=runtime.kv_block,
+        rows=cell("schedule.rows", 1.0, "decode"),
+        tokens_out=cell("schedule.tokens_out", 1.0, "decode"),
+        host_scale=host.scale,
+        host_add_s=host.add,
+    ), []
+
+
+def _does_not_divide(scenario: Scenario, replicas: int, micro_batch: int) -> Diagnostic:
+    batch = scenario.workload.global_batch
+    span = scenario.spans.get("workload.global_batch") or scenario.spans.get("workload")
+    unit = replicas * micro_batch
+    near = max(unit, round(batch / unit) * unit)
+    return Diagnostic(
+        "E0413",
+        f"a global batch of {batch} does not divide over {replicas} replicas x micro-batch "
+        f"{micro_batch}",
+        (Label(span, f"{batch} sequences"),) if span else (),
+        why=f"every replica must run the same number of micro-batches of {micro_batch}",
+        help=(f"set workload.global_batch to a multiple of {unit}, for example {near}",),
+    )

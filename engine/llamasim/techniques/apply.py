@@ -1,0 +1,180 @@
+"""Apply techniques to a graph: five passes over the elements, strictly from facts to schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from llamasim.diagnostics import Diagnostic, Label, nearest
+from llamasim.language import Program, Symbol, Value
+from llamasim.language.ast import Rule
+from llamasim.model.graph import Block, Graph
+from llamasim.scenario.spec import Scenario
+from llamasim.techniques import blocks
+from llamasim.techniques.applied import Applied, BlockFacts, Merged
+from llamasim.techniques.bring import brought_weights
+from llamasim.techniques.checks import claims, mesh_of, requirements
+from llamasim.techniques.classes import signatures
+from llamasim.techniques.collect import RuleUse
+from llamasim.techniques.elements import element_names, full_name, with_paths
+from llamasim.techniques.environment import global_names, number
+from llamasim.techniques.instances import Instance, instantiate
+from llamasim.techniques.ledger import ledger_rows
+from llamasim.techniques.mesh import Mesh
+from llamasim.techniques.stages import Stages, assign
+
+
+def apply(
+    graph: Graph, program: Program, scenario: Scenario
+) -> tuple[Applied | None, list[Diagnostic]]:
+    """Return the graph with every fact filled in, or what is wrong with this combination."""
+    names = global_names(scenario, graph)
+    instances, diagnostics = instantiate(scenario, program)
+    mesh, said = mesh_of(scenario, instances, names)
+    diagnostics += said
+    if mesh is None:
+        return None, diagnostics
+    diagnostics += requirements(instances, names, mesh)
+    if any(d.is_error for d in diagnostics):
+        return None, diagnostics
+    graph, said = _with_brought(graph, instances, names, mesh)
+    diagnostics += said
+    rules = _rules(instances)
+    diagnostics += _unmatched(graph, rules)
+    space = blocks.Space(scenario, names, mesh, tuple(rules), _refined(instances))
+    step, said = blocks.step_facts(space)
+    diagnostics += said
+    stages, said = _stages(graph, step, mesh, instances)
+    diagnostics += said
+    if stages is None:
+        return None, diagnostics
+    facts, class_of, said = _classes(graph, space, stages)
+    diagnostics += said
+    if any(d.is_error for d in diagnostics):
+        return None, diagnostics
+    applied = Applied(
+        graph, mesh, tuple(facts), class_of, stages.stages, stages.chunks, stages.slot_of, step,
+        claims(instances, names, mesh), ledger_rows(space, facts),
+        tuple(i.name for i in instances),
+    )
+    return applied, diagnostics
+
+
+def _with_brought(
+    graph: Graph, instances: Sequence[Instance], names: blocks.Names, mesh: Mesh
+) -> tuple[Graph, list[Diagnostic]]:
+    found, diagnostics = [], []
+    for block in graph.blocks:
+        added, said = brought_weights(block, instances, names, mesh)
+        diagnostics += said
+        found.append(with_paths(block, added))
+    return attrs.evolve(graph, blocks=tuple(found)), diagnostics
+
+
+def _rules(instances: Sequence[Instance]) -> list[RuleUse]:
+    """Return all rules in an order that depends on what they say, not on where they stand."""
+    found = []
+    for instance in instances:
+        rules = [m for m in instance.technique.members if isinstance(m, Rule)]
+        for k, rule in enumerate(sorted(rules, key=repr)):
+            effects = tuple(sorted(rule.effects, key=repr))
+            found.append(RuleUse(instance, k, attrs.evolve(rule, effects=effects)))
+    return found
+
+
+def _refined(instances: Sequence[Instance]) -> Mapping[str, frozenset[str]]:
+    return {i.name: i.refined for i in instances if i.refined}
+
+
+def _unmatched(graph: Graph, rules: Sequence[RuleUse]) -> list[Diagnostic]:
+    """Warn of patterns that name nothing in this model."""
+    found = []
+    for use in rules:
+        rule = use.rule
+        if not rule.globs:
+            continue
+        names = [
+            full_name(b, b.layers[0] if b.layers else None, n)
+            for b in graph.blocks
+            for n in element_names(b, rule.element)
+        ]
+        if blocks.any_selected(use, graph):
+            continue
+        near = nearest(rule.globs[0].text.lstrip("*."), names)
+        found.append(
+            Diagnostic(
+                "W0401",
+                f"a rule of {use.instance.technique.name} matches no {rule.element} here",
+                (
+                    Label(rule.globs[0].span, "no element has such a name"),
+                    Label(use.instance.use.span, "in `use`", primary=False),
+                ),
+                severity="warning",
+                help=(f"did you mean `{near}`?",) if near else (),
+            )
+        )
+    return found
+
+
+def _stages(
+    graph: Graph, step: Mapping[tuple[str, str], Merged], mesh: Mesh, uses: Sequence[Instance]
+) -> tuple[Stages | None, list[Diagnostic]]:
+    def cell(name: str, base: float) -> int:
+        return int(step.get(("", name), Merged()).number(base))
+
+    axis = step.get(("", "layout.pipeline_axis"), Merged()).value
+    count = mesh.size(str(axis)) if axis is not None else 1
+    layers = graph.model.layers
+    stages = assign(layers, count, cell("layout.chunks", 1),
+                    cell("layout.first_stage_relief", 0), cell("layout.last_stage_relief", 0))
+    if stages is not None:
+        return stages, []
+    label = tuple(Label(u.use.span, "in `use`", k == 0) for k, u in enumerate(uses))
+    return None, [
+        Diagnostic(
+            "E0405", f"{layers} layers do not fill {count} pipeline stages", label,
+            why="a stage would have fewer than no layers",
+            help=("use fewer stages or chunks, or smaller reliefs",),
+        )
+    ]
+
+
+def _classes(
+    graph: Graph, space: blocks.Space, stages: Stages
+) -> tuple[list[BlockFacts], tuple[int, ...], list[Diagnostic]]:
+    facts: list[BlockFacts] = []
+    class_of = [0] * graph.model.layers
+    diagnostics: list[Diagnostic] = []
+    for block in graph.blocks:
+        for name, layers in _split(block, space, stages):
+            view = _layer_view(block, layers[0], stages) if layers else None
+            found, said = blocks.block_facts(name, block, layers, view, space)
+            for index in layers:
+                class_of[index] = len(facts)
+            facts.append(found)
+            diagnostics += [d for d in said if d not in diagnostics]
+    return facts, tuple(class_of), diagnostics
+
+
+def _split(
+    block: Block, space: blocks.Space, stages: Stages
+) -> list[tuple[str, tuple[int, ...]]]:
+    if not block.layers:
+        return [(block.kind, ())]
+    views = {i: _layer_view(block, i, stages) for i in block.layers}
+    rules = [(u.instance, u.rule) for u in space.rules]
+    keys = signatures(rules, block, views, space.names, space.mesh)
+    groups: dict[object, list[int]] = {}
+    for index in block.layers:
+        groups.setdefault(keys[index], []).append(index)
+    named = enumerate(groups.values())
+    return [(block.kind if k == 0 else f"{block.kind}.{k}", tuple(g)) for k, g in named]
+
+
+def _layer_view(block: Block, index: int, stages: Stages) -> dict[str, Value]:
+    return {
+        "index": number(index),
+        "kind": Symbol(block.kind),
+        "stage": number(stages.slot_of[index] % stages.stages),
+    }

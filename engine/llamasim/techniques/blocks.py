@@ -1,0 +1,198 @@
+"""Facts of one class of layers: rules evaluated on its elements, merged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from llamasim.diagnostics import Diagnostic, Label
+from llamasim.language import EvalError, Value
+from llamasim.language.cells import CELLS, Stratum
+from llamasim.model.graph import Block, Graph
+from llamasim.scenario.spec import Scenario
+from llamasim.techniques.applied import BlockFacts, Merged
+from llamasim.techniques.collect import Collector, RuleUse, matches, stratum_of
+from llamasim.techniques.defaults import base_bits, phases_of
+from llamasim.techniques.elements import element_names, full_name, selected
+from llamasim.techniques.environment import Env
+from llamasim.techniques.merge import conflict, merge
+from llamasim.techniques.mesh import Mesh
+from llamasim.techniques.views import ViewSource
+
+Names = Mapping[tuple[str, ...], Value]
+
+
+@attrs.frozen
+class Space:
+    """What all blocks share while rules run."""
+
+    scenario: Scenario
+    names: Names
+    mesh: Mesh
+    rules: tuple[RuleUse, ...]
+    refined: Mapping[str, frozenset[str]]
+
+    def phases(self, use: RuleUse) -> tuple[str, ...]:
+        """Return the phases of this workload that a rule covers."""
+        have = phases_of(self.scenario.workload.mode)
+        stated = use.rule.phases
+        return tuple(p for p in have if not stated or p in stated)
+
+
+def targets(use: RuleUse, block: Block, index: int | None) -> list[str]:
+    """Return the elements of a block that a rule's patterns select."""
+    rule, scope = use.rule, use.instance.use.scope
+    found = element_names(block, rule.element)
+    chosen = {
+        real for name, real in found.items()
+        if selected(full_name(block, index, name), rule.globs, (), scope)
+    }
+    left_out = {
+        real for name, real in found.items()
+        if rule.excepts and selected(full_name(block, index, name), rule.excepts, (), None)
+    }
+    return sorted(chosen - left_out)
+
+
+def any_selected(use: RuleUse, graph: Graph) -> bool:
+    """Whether a rule's patterns name anything in a model (in any layer)."""
+    if use.rule.element in ("step", "layer"):
+        return True
+    return any(
+        targets(use, b, index) for b in graph.blocks for index in (b.layers or (None,))
+    )
+
+
+def step_facts(space: Space) -> tuple[dict[tuple[str, str], Merged], list[Diagnostic]]:
+    """Return the merged writes to the step's cells, by (phase or "", cell)."""
+    collector = Collector()
+    for use in space.rules:
+        if use.rule.element == "step":
+            env = Env(use.instance, space.names, space.mesh)
+            _run(use, ("step", ""), (env, env, env), space, collector, None)
+    merged, diagnostics = _merge(collector, space)
+    return {(phase, cell): m for (_, _, phase, cell), m in merged.items()}, diagnostics
+
+
+def block_facts(
+    name: str,
+    block: Block,
+    layers: tuple[int, ...],
+    layer: Mapping[str, Value] | None,
+    space: Space,
+) -> tuple[BlockFacts, list[Diagnostic]]:
+    """Return the facts of a class of layers, judged by its first member."""
+    collector = Collector()
+    index = layers[0] if layers else None
+    plans = [(u, targets(u, block, index)) for u in space.rules
+             if u.rule.element not in ("step", "layer") and space.phases(u)]
+    for stratum in (Stratum.FACTS, Stratum.LAYOUT, Stratum.NUMERICS, Stratum.COST,
+                    Stratum.SCHEDULE):
+        source = _source(block, collector, space)
+        probes = (attrs.evolve(source, tokens=1.0), attrs.evolve(source, tokens=2.0))
+        for use, chosen in plans:
+            if not any(stratum_of(e) == stratum for e in use.rule.effects):
+                continue
+            for target in chosen:
+                key = (use.rule.element, target)
+                envs = tuple(
+                    Env(use.instance, space.names, space.mesh, layer, s.of(*key))
+                    for s in (source, *probes)
+                )
+                _run(use, key, (envs[0], envs[1], envs[2]), space, collector, stratum)
+    merged, diagnostics = _merge(collector, space)
+    shards = {
+        key: tuple(sorted((dim, axis) for axis, (dim, _, _) in held.items()))
+        for key, held in sorted(collector.shards.items())
+    }
+    obligations = {
+        key: tuple(held[k] for k in sorted(held))
+        for key, held in sorted(collector.obligations.items())
+    }
+    facts = BlockFacts(
+        name, block, layers, merged, shards, obligations, dict(sorted(collector.hidden.items())),
+        frozenset(collector.dropped), dict(sorted(collector.places.items())),
+        dict(sorted(collector.fused.items())),
+    )
+    return facts, diagnostics
+
+
+def _run(
+    use: RuleUse,
+    key: tuple[str, str],
+    envs: tuple[Env, Env, Env],
+    space: Space,
+    collector: Collector,
+    stratum: Stratum | None,
+) -> None:
+    phases = space.phases(use)
+    if not phases:
+        return
+    try:
+        if not matches(use.rule.where, envs[0]):
+            return
+    except EvalError as error:
+        label = Label(use.instance.use.span, "in `use`", primary=False)
+        found = Diagnostic("E0406", error.message, (Label(error.span), label),
+                           help=("mend the rule's condition",))
+        if found not in collector.diagnostics:
+            collector.diagnostics.append(found)
+        return
+    for ordinal, effect in enumerate(use.rule.effects):
+        if stratum is None or stratum_of(effect) == stratum:
+            collector.apply(use, ordinal, effect, key, envs[0], (envs[1], envs[2]), phases)
+
+
+def _source(block: Block, collector: Collector, space: Space) -> ViewSource:
+    dtype = space.scenario.workload.dtype
+
+    def ways(element: str, name: str, dim: str) -> int:
+        n = 1
+        for axis, (d, _, _) in collector.shards.get((element, name), {}).items():
+            n *= space.mesh.size(axis) if d == dim else 1
+        return n
+
+    def bits(element: str, name: str) -> float | None:
+        base = base_bits(block, element, name, dtype)
+        sets = collector.cells.get((element, name, "", "numerics.bits"), [])
+        extra = collector.cells.get((element, name, "", "numerics.bits_overhead"), [])
+        return merge(sets)[0].number(base) + merge(extra)[0].number(0.0)
+
+    w = space.scenario.workload
+    tokens = w.micro_batch * w.sequence if w.mode == "training" else w.batch
+    return ViewSource(block, ways, bits, float(tokens))
+
+
+def _merge(
+    collector: Collector, space: Space
+) -> tuple[dict[tuple[str, str, str, str], Merged], list[Diagnostic]]:
+    merged: dict[tuple[str, str, str, str], Merged] = {}
+    clashes: dict[tuple[object, ...], tuple[list[str], Diagnostic | None]] = {}
+    diagnostics = list(collector.diagnostics)
+    for key in sorted(collector.cells):
+        element, name, _, cell = key
+        prefer = space.scenario.prefer.get(f"{element}.{cell}")
+        value, clash = merge(
+            collector.cells[key], conjunction=CELLS[cell].law == "and", preferred=prefer,
+            refined=space.refined,
+        )
+        merged[key] = value
+        if clash is not None:
+            found = clashes.setdefault((cell, element, clash[0].order, clash[1].order), ([], None))
+            found[0].append(name or "the step")
+            clashes[(cell, element, clash[0].order, clash[1].order)] = (
+                found[0], conflict(cell, found[0], clash[0], clash[1], element)
+            )
+    diagnostics += [d for _, d in clashes.values() if d is not None]
+    return merged, diagnostics
+
+
+def count_matches(use: RuleUse, facts: Sequence[BlockFacts]) -> int:
+    """Return how many elements of the model a rule's patterns select (conditions aside)."""
+    if use.rule.element in ("step", "layer"):
+        return 1
+    return sum(
+        len(targets(use, f.block, f.layers[0] if f.layers else None)) * max(1, len(f.layers))
+        for f in facts
+    )

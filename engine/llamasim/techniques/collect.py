@@ -1,0 +1,247 @@
+"""Evaluates rules, stratum by stratum, and collects what they say of each element."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import attrs
+
+from llamasim.diagnostics import Diagnostic, Label, Span
+from llamasim.language import EvalError, Missing, Symbol, Value, evaluate
+from llamasim.language.ast import (
+    Drop,
+    Effect,
+    Exchange,
+    Expr,
+    Fuse,
+    Gather,
+    Overlap,
+    Place,
+    Reduce,
+    Rotate,
+    Rule,
+    Run,
+    Send,
+    Shard,
+    Write,
+)
+from llamasim.language.cells import CELLS, Stratum
+from llamasim.techniques.applied import Key, Obligation
+from llamasim.techniques.environment import Env
+from llamasim.techniques.instances import Instance
+from llamasim.techniques.merge import Contribution
+from llamasim.units import Quantity
+
+#: Cells whose sums may grow with the tokens of a step.
+_PER_TOKEN = ("cost.flops", "cost.read", "cost.write")
+
+
+@attrs.frozen
+class RuleUse:
+    """A rule of an instance, with its number within the technique."""
+
+    instance: Instance
+    number: int
+    rule: Rule
+
+
+def stratum_of(effect: Effect) -> Stratum:
+    """Return the pass in which an effect is evaluated."""
+    if isinstance(effect, Write):
+        return CELLS[effect.cell].stratum
+    if isinstance(effect, Shard):
+        return Stratum.LAYOUT
+    if isinstance(effect, Drop | Place | Fuse):
+        return Stratum.NUMERICS
+    return Stratum.SCHEDULE if isinstance(effect, Overlap | Run) else Stratum.COST
+
+
+@attrs.define
+class Collector:
+    """What the rules said so far of one block (or of the step)."""
+
+    cells: dict[tuple[str, str, str, str], list[Contribution]] = attrs.field(
+        factory=lambda: defaultdict(list)
+    )
+    shards: dict[Key, dict[str, tuple[str, str, Span]]] = attrs.field(
+        factory=lambda: defaultdict(dict)
+    )
+    obligations: dict[Key, dict[tuple[str, str], Obligation]] = attrs.field(
+        factory=lambda: defaultdict(dict)
+    )
+    hidden: dict[tuple[str, str, str, str], float] = attrs.field(factory=dict)
+    dropped: set[str] = attrs.field(factory=set)
+    places: dict[Key, str] = attrs.field(factory=dict)
+    fused: dict[str, str] = attrs.field(factory=dict)
+    diagnostics: list[Diagnostic] = attrs.field(factory=list)
+
+    def apply(
+        self,
+        use: RuleUse,
+        ordinal: int,
+        effect: Effect,
+        target: Key,
+        env: Env,
+        probes: tuple[Env, Env],
+        phases: Sequence[str],
+    ) -> None:
+        """Record one effect on one element.
+
+        Args:
+            use: the rule.
+            ordinal: the effect's number in the rule.
+            effect: what it says.
+            target: element and name.
+            env: names at the step's own token count.
+            probes: the same at one and at two tokens, to find what grows with tokens.
+            phases: the phases that the rule covers in this workload.
+
+        """
+        try:
+            self._apply(use, ordinal, effect, target, env, probes, phases)
+        except Missing as missing:
+            self._report(use, effect.span, f"this element has no `{missing}`", "E0407")
+        except EvalError as error:
+            self._report(use, error.span, error.message, "E0406")
+
+    def _apply(
+        self,
+        use: RuleUse,
+        ordinal: int,
+        effect: Effect,
+        target: Key,
+        env: Env,
+        probes: tuple[Env, Env],
+        phases: Sequence[str],
+    ) -> None:
+        if isinstance(effect, Write):
+            self._write(use, ordinal, effect, target, env, probes, phases)
+        elif isinstance(effect, Shard):
+            self._shard(use, effect, target)
+        elif isinstance(effect, Drop):
+            self.dropped.add(target[1])
+        elif isinstance(effect, Place):
+            self.places[target] = effect.where
+        elif isinstance(effect, Fuse):
+            self.fused[target[1]] = effect.name
+        elif isinstance(effect, Overlap):
+            share = 1.0 if effect.share is None else _number(evaluate(effect.share, env))
+            for phase in phases:
+                key = (*target, effect.what, phase)
+                self.hidden[key] = min(share, self.hidden.get(key, 1.0))
+        elif isinstance(effect, Run):
+            self._report(use, effect.span, "this version simulates no second model in a step",
+                         "E0408")
+        else:
+            self._oblige(use, effect, target, env, phases)
+
+    def _write(
+        self,
+        use: RuleUse,
+        ordinal: int,
+        effect: Write,
+        target: Key,
+        env: Env,
+        probes: tuple[Env, Env],
+        phases: Sequence[str],
+    ) -> None:
+        cell = CELLS[effect.cell]
+        per_token = 0.0
+        if effect.verb == "add" and effect.cell in _PER_TOKEN:
+            one, two = (_number(evaluate(effect.value, p)) for p in probes)
+            value: float | str | bool = 2 * one - two
+            per_token = two - one
+        else:
+            value = plain(evaluate(effect.value, env))
+        contribution = Contribution(
+            (use.instance.name, use.instance.use.instance, use.number, ordinal),
+            effect.verb, value, effect.span, use.instance.use.span, per_token,
+        )
+        for phase in phases if cell.phased else ("",):
+            self.cells[(*target, phase, effect.cell)].append(contribution)
+
+    def _shard(self, use: RuleUse, effect: Shard, target: Key) -> None:
+        held = self.shards[target]
+        before = held.get(effect.axis)
+        if before is not None and before[0] != effect.dim:
+            mine = use.instance.technique.name
+            self.diagnostics.append(
+                Diagnostic(
+                    "E0303",
+                    f"`{target[1]}` is split over `{effect.axis}` along two dims",
+                    (
+                        Label(effect.span, f"{mine} says `{effect.dim}`"),
+                        Label(before[2], f"{before[1]} says `{before[0]}`", primary=False),
+                        Label(use.instance.use.span, "in `use`", primary=False),
+                    ),
+                    why="an axis can split a tensor only once",
+                    help=("use one of the two techniques, or narrow one by a `scope`",),
+                )
+            )
+            return
+        held[effect.axis] = (effect.dim, use.instance.technique.name, effect.span)
+
+    def _oblige(
+        self, use: RuleUse, effect: Effect, target: Key, env: Env, phases: Sequence[str]
+    ) -> None:
+        verb, until, amount = _VERBS[type(effect)], None, 0.0
+        axis = getattr(effect, "axis", "")
+        if isinstance(effect, Gather):
+            until = effect.until
+        if isinstance(effect, Exchange):
+            amount = _number(evaluate(effect.amount, env))
+        held = self.obligations[target]
+        before = held.get((verb, axis))
+        covered = tuple(sorted({*phases, *(before.phases if before else ())}))
+        site = f"{use.instance.name} ({place(effect.span)})"
+        if before is not None:
+            site, amount = min(site, before.site), max(amount, before.amount)
+            until = min(filter(None, (until, before.until)), default=None)
+        held[(verb, axis)] = Obligation(verb, axis, covered, until, amount, site)
+
+    def _report(self, use: RuleUse, span: Span, message: str, code: str) -> None:
+        diagnostic = Diagnostic(
+            code,
+            message,
+            (Label(span), Label(use.instance.use.span, "in `use`", primary=False)),
+            help=(f"mend the rule, or remove `{use.instance.name}` from `use`",),
+        )
+        if diagnostic not in self.diagnostics:
+            self.diagnostics.append(diagnostic)
+
+
+_VERBS: dict[type, str] = {
+    Reduce: "reduce", Gather: "gather", Exchange: "exchange", Send: "send", Rotate: "rotate",
+}
+
+
+def place(span: Span) -> str:
+    """Return a short text for a place: `tensor.rules:20`."""
+    return f"{span.source.name.rsplit('/', 1)[-1]}:{span.line}"
+
+
+def plain(value: Value) -> float | str | bool:
+    """Return a value as the cells hold it: base units, a word or a boolean."""
+    if isinstance(value, Quantity):
+        return value.value
+    return value.name if isinstance(value, Symbol) else value
+
+
+def _number(value: Value) -> float:
+    return value.value if isinstance(value, Quantity) else float(plain(value) is True)
+
+
+def matches(where: Expr | None, env: Env) -> bool:
+    """Whether a rule's condition holds; one that reads what the element lacks does not.
+
+    Raises:
+        EvalError: the condition has no value.
+
+    """
+    if where is None:
+        return True
+    try:
+        return evaluate(where, env) is True
+    except Missing:
+        return False
