@@ -28,6 +28,8 @@ class Device:
         unified: whether it shares its memory with the host.
         peer: fabric id by which devices of a node are joined when the scenario names none.
         host_link: fabric id of the link to the host's memory.
+        host: id of the host that usually surrounds it, for when the scenario names none.
+        family: architecture, by which fitted figures are shared between devices.
 
     """
 
@@ -49,6 +51,8 @@ class Device:
     unified: bool = False
     peer: str | None = None
     host_link: str | None = None
+    host: str | None = None
+    family: str = ""
     year: int | None = None
     sources: Mapping[str, str] = attrs.field(factory=dict)
     notes: str = ""
@@ -103,7 +107,13 @@ class Host:
 
 @attrs.frozen
 class Instance:
-    """A cloud machine with a price on a date. Prices are USD per hour for the whole machine."""
+    """A cloud machine with a price on a date. Prices are USD per hour for the whole machine.
+
+    Attributes:
+        network_bytes_per_s: of the whole machine, in one direction.
+        network: fabric id of what joins such machines, where it is known.
+
+    """
 
     id: str
     provider: str
@@ -116,6 +126,7 @@ class Instance:
     usd_per_hour_spot: float | None
     region: str
     price_date: str
+    network: str | None = None
     sources: Mapping[str, str] = attrs.field(factory=dict)
     notes: str = ""
 
