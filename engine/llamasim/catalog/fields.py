@@ -248,5 +248,6 @@ def fields(kind: str) -> Mapping[str, Field]:
 
 
 def engine_value(quantity: Quantity) -> float:
-    """Return a quantity as the engine counts it: bytes in place of bits, the rest in base units."""
-    return quantity.value / 8.0 ** quantity.dimension.exponents[0]
+    """Return a quantity as the engine counts it: bytes for bits, prices by the hour, else base."""
+    hours = 3600.0 if quantity.dimension == PRICE else 1.0
+    return quantity.value * hours / 8.0 ** quantity.dimension.exponents[0]
