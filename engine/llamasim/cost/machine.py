@@ -1,0 +1,124 @@
+"""The machine as the formulas see it, and its two processors: the device and the host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from llamasim.catalog.specs import Device, Fabric, Host, Runtime
+from llamasim.scenario.spec import Scenario
+
+#: Share of a host's fp32 peak that matrix products reach, and of its memory bandwidth (STREAM
+#: triad on two-channel and server DDR lies at 0.75 to 0.85 of the nominal figure).
+HOST_SUSTAINED = 0.5
+HOST_MEMORY_EFFICIENCY = 0.75
+#: Clock and cache of a host core where the catalog does not say: only launch-bound shapes see it.
+_HOST_CLOCK = 2.5e9
+_HOST_CACHE_PER_CORE = 2.0 * 2**20
+
+#: Where a device has no rate for an arithmetic, what it computes in instead, nearest first.
+_INSTEAD: Mapping[str, tuple[str, ...]] = {
+    "fp4": ("fp8", "bf16", "fp16", "fp32"),
+    "int4": ("int8", "bf16", "fp16", "fp32"),
+    "fp8": ("bf16", "fp16", "fp32"),
+    "int8": ("bf16", "fp16", "fp32"),
+    "fp16": ("bf16", "fp32"),
+    "bf16": ("fp16", "fp32"),
+    "tf32": ("fp32", "bf16", "fp16"),
+    "fp32": ("tf32", "bf16", "fp16"),
+}
+
+
+@attrs.frozen
+class Processor:
+    """What computes: a device, or the host's cores.
+
+    Attributes:
+        sustained: share of the peak that large matmuls sustain.
+        memory_efficiency: share of the bandwidth that a streaming kernel reaches.
+        vector_peak: FLOP/s of pointwise kernels, outside the matrix units.
+
+    """
+
+    peaks: Mapping[str, float] = attrs.field(hash=False)
+    bandwidth: float
+    multiprocessors: int
+    clock_hz: float
+    l2_bytes: float
+    sustained: float
+    memory_efficiency: float
+    bytes_per_clock: float
+    matrix_units: bool
+
+    def peak(self, math: str) -> float:
+        """Return the FLOP/s for an arithmetic, or for what stands in for it."""
+        found = self.peaks.get(math)
+        if found:
+            return found
+        for other in _INSTEAD.get(math, ("fp32", "bf16", "fp16")):
+            found = self.peaks.get(other)
+            if found:
+                return found
+        return max(self.peaks.values())
+
+    @property
+    def vector_peak(self) -> float:
+        """FLOP/s of pointwise kernels."""
+        return self.peaks.get("fp32") or self.peak("fp32") / 8
+
+
+@attrs.frozen
+class Machine:
+    """Devices, their host, their links and the program that drives them.
+
+    Attributes:
+        inner: links the devices of a node; None on a single device.
+        outer: links the nodes; bandwidth is one device's share.
+        host_link: between a device and its host's memory.
+
+    """
+
+    device: Device
+    host: Host
+    runtime: Runtime
+    inner: Fabric | None
+    outer: Fabric | None
+    host_link: Fabric
+    devices_per_node: int = 1
+    processor: Processor = attrs.field(init=False, eq=False, repr=False)
+    host_processor: Processor = attrs.field(init=False, eq=False, repr=False)
+    #: Costs already computed; never part of what the machine is.
+    memo: dict[Any, Any] = attrs.field(init=False, eq=False, repr=False, factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "processor", _of_device(self.device))
+        object.__setattr__(self, "host_processor", _of_host(self.host))
+
+    @staticmethod
+    def of(scenario: Scenario) -> Machine:
+        """Return the machine that a scenario runs on."""
+        c = scenario.cluster
+        return Machine(
+            c.device, c.host, scenario.runtime, c.inner, c.outer, c.host_link, c.devices_per_node
+        )
+
+    def at(self, place: str) -> Processor:
+        """Return what computes at a place (`device` or `host`)."""
+        return self.host_processor if place == "host" else self.processor
+
+
+def _of_device(d: Device) -> Processor:
+    return Processor(
+        d.peaks, d.memory_bandwidth, d.multiprocessors, d.clock_hz, d.l2_bytes, d.sustained,
+        d.memory_efficiency, d.bytes_per_clock, d.kind != "cpu",
+    )
+
+
+def _of_host(h: Host) -> Processor:
+    # A core keeps enough bytes in flight that the memory's bandwidth binds, not its clock.
+    return Processor(
+        {"fp32": h.peak_fp32}, h.memory_bandwidth, h.cores, _HOST_CLOCK,
+        _HOST_CACHE_PER_CORE * h.cores, HOST_SUSTAINED, HOST_MEMORY_EFFICIENCY, 64.0, False,
+    )

@@ -1,0 +1,124 @@
+"""Seconds of one op: a roofline whose efficiencies follow from the op's shape.
+
+`max(work / (peak * efficiency), bytes / (bandwidth * efficiency)) + launches` (Williams, Waterman
+and Patterson, Roofline, CACM 52(4), 2009), with efficiencies that depend on the shape.
+"""
+
+from __future__ import annotations
+
+from llamasim.cost.machine import Machine, Processor
+from llamasim.cost.matmul import shape_efficiency
+from llamasim.cost.records import Bound, OpCost
+from llamasim.cost.work import ATTENTION, Amount, amount
+from llamasim.plan.spec import OpWork, StepShape
+
+#: Queries that a fused attention kernel's block handles, and cached tokens a decoding one does.
+QUERY_BLOCK = 128
+KV_BLOCK = 256
+#: New tokens a sequence up to which a step counts as decoding (and is launched as a graph).
+DECODE_TOKENS = 8.0
+#: Floor of any efficiency, so that no shape takes forever.
+LEAST = 1e-3
+
+NOTHING = OpCost(0.0, 0.0, 0.0, 0.0, "none")
+
+
+def op_cost(op: OpWork, shape: StepShape, machine: Machine) -> OpCost:
+    """Return what an op takes in a step on a machine."""
+    work = amount(op, shape)
+    flops = work.product_flops + work.plain_flops
+    if op.runs <= 0 or (op.basis != "fixed" and work.rows <= 0 and flops <= 0):
+        return NOTHING
+    processor = machine.at(op.place)
+    compute = _compute_seconds(op, work, shape, processor, machine)
+    moved = work.read + work.write
+    memory = moved / _memory_rate(op, shape, processor, machine)
+    launch = launch_seconds(op, shape, machine)
+    bound: Bound = "compute" if compute >= memory else "memory"
+    if launch > max(compute, memory):
+        bound = "launch"
+    return OpCost(max(compute, memory) + launch, flops, work.read, work.write, bound)
+
+
+def launch_seconds(op: OpWork, shape: StepShape, machine: Machine) -> float:
+    """Return the gaps before an op's kernels."""
+    runtime = machine.runtime
+    decoding = op.part == "forward" and shape.tokens <= DECODE_TOKENS * shape.sequences
+    gap = runtime.graph_launch_s if runtime.graphs and decoding else runtime.launch_s
+    kernels = op.kernels * runtime.kernels_per_op * op.runs
+    return kernels * gap * op.launch_scale + op.launch_add_s * op.runs
+
+
+def _compute_seconds(
+    op: OpWork, work: Amount, shape: StepShape, processor: Processor, machine: Machine
+) -> float:
+    seconds = 0.0
+    if work.product_flops > 0:
+        share = _product_share(op, work, shape, processor, machine)
+        rate = processor.peak(op.math) * processor.sustained
+        seconds = work.product_flops / (rate * max(LEAST, min(share, op.max_efficiency)))
+    if work.plain_flops > 0:
+        seconds += work.plain_flops / (processor.vector_peak * processor.sustained)
+    return seconds
+
+
+def _product_share(
+    op: OpWork, work: Amount, shape: StepShape, processor: Processor, machine: Machine
+) -> float:
+    runtime = machine.runtime
+    if op.kind == "fused_attention":
+        new = shape.tokens / max(shape.sequences, 1e-9)
+        blocks = max(1.0, shape.sequences) * op.heads * max(1, -int(-new // QUERY_BLOCK))
+        return runtime.attention_efficiency * _waves(blocks, processor.multiprocessors)
+    if not processor.matrix_units:
+        return runtime.matmul_efficiency
+    m, n, k, batch = _product_shape(op, work, shape)
+    share = shape_efficiency(m, n, k, batch, processor.multiprocessors)
+    return runtime.matmul_efficiency * share
+
+
+def _product_shape(
+    op: OpWork, work: Amount, shape: StepShape
+) -> tuple[float, int, float, int]:
+    if op.kind in ATTENTION:
+        sequences = max(1.0, shape.sequences)
+        new, total = shape.tokens / sequences, shape.kv_tokens / sequences
+        batch = max(1, round(sequences)) * max(1, op.heads)
+        if op.kind == "scores":
+            return new, max(1, round(total)), float(op.head_dim), batch
+        return new, op.head_dim, total, batch
+    rows = work.rows / max(1, op.batch)
+    if op.part == "weight_grad":
+        return float(op.k), op.n, rows, op.batch
+    return rows, op.n, float(op.k), op.batch
+
+
+def _waves(blocks: float, multiprocessors: int) -> float:
+    """Return the share of multiprocessors busy over all waves of equal blocks."""
+    waves = max(1, -int(-blocks // multiprocessors))
+    return blocks / (waves * multiprocessors)
+
+
+def _memory_rate(
+    op: OpWork, shape: StepShape, processor: Processor, machine: Machine
+) -> float:
+    """Return bytes/s that an op's traffic moves at.
+
+    A matrix-vector kernel is further bound by the bytes its multiprocessors keep in flight
+    (Little's law), and a decoding attention kernel by how many blocks there are to run.
+    """
+    runtime = machine.runtime
+    rate = processor.bandwidth * processor.memory_efficiency * runtime.memory_efficiency
+    if op.n and op.k:
+        flight = processor.multiprocessors * processor.clock_hz * processor.bytes_per_clock
+        rate = min(rate, flight * runtime.gemv_concurrency)
+        rate *= runtime.formats.get(op.format or "", 1.0)
+    elif op.kind in ATTENTION and op.read_per_kv_token > 0 and shape.sequences > 0:
+        rate *= _kv_share(op, shape, processor)
+    return max(rate * op.max_memory_efficiency, 1.0)
+
+
+def _kv_share(op: OpWork, shape: StepShape, processor: Processor) -> float:
+    length = shape.kv_tokens / shape.sequences
+    blocks = shape.sequences * max(1, op.kv_heads) * max(1, -int(-length // KV_BLOCK))
+    return max(0.05, min(1.0, blocks / processor.multiprocessors))
