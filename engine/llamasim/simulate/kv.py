@@ -1,0 +1,42 @@
+"""Memory of inference: the cache beside the weights, and how many tokens it can hold."""
+
+from __future__ import annotations
+
+import math
+
+from llamasim.plan.spec import Plan, RankClass, StepShape
+from llamasim.scenario.spec import Scenario
+from llamasim.simulate.levels import Level, constant
+from llamasim.simulate.memory import blocks_of, resident, transient_of, with_reserve
+
+
+def kv_bytes(plan: Plan, rank: RankClass, length: float, place: str) -> float:
+    """Return the cache bytes of one sequence of `length` tokens on a device or its host."""
+    return sum(
+        b.kv_per_token * (length if b.kv_cap is None else min(length, b.kv_cap))
+        for b in blocks_of(plan, rank) if b.kv_place == place
+    )
+
+
+def inference_levels(
+    plan: Plan, rank: RankClass, scenario: Scenario, largest: StepShape, tokens: float,
+    longest: float,
+) -> dict[str, Level]:
+    """Return memory by category with `tokens` cached tokens in sequences of at most `longest`.
+
+    The cache is set aside before the first step, as runtimes do, in whole blocks of tokens.
+    """
+    unified = scenario.cluster.device.unified
+    blocks = blocks_of(plan, rank)
+    block = max(1, plan.schedule.kv_block)
+    sequences = tokens / longest if longest else 0.0
+    padded = math.ceil(longest / block) * block
+    cached = sequences * kv_bytes(plan, rank, padded, "device")
+    if unified:
+        cached += sequences * kv_bytes(plan, rank, padded, "host")
+    levels = {k: v for k, v in resident(plan, rank, unified).items() if v > 0 or k == "weights"}
+    levels["kv_cache"] = levels.get("kv_cache", 0.0) + cached
+    levels["transient"] = max((transient_of(b, largest) for b in blocks), default=0.0)
+    gathered = sorted((b.gathered_bytes for b in blocks), reverse=True)
+    levels["buffers"] = sum(gathered[: 1 + plan.schedule.prefetch])
+    return with_reserve({k: constant(v) for k, v in levels.items()}, scenario)

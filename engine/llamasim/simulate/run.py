@@ -1,0 +1,22 @@
+"""The one way in: from a plan to what happened."""
+
+from __future__ import annotations
+
+from llamasim.plan.spec import Plan
+from llamasim.scenario.spec import Scenario
+from llamasim.simulate.trace import Trace
+
+
+def run(plan: Plan, scenario: Scenario) -> Trace:
+    """Simulate a training step, one batch of inference, or a server.
+
+    Raises nothing for a plan that does not fit in memory: the trace's fits say so, and its times
+    are those of a device with enough memory.
+    """
+    if plan.mode == "training":
+        from llamasim.simulate.training import train
+
+        return train(plan, scenario)
+    from llamasim.simulate.batch import run_batch
+
+    return run_batch(plan, scenario)

@@ -1,0 +1,70 @@
+"""Time of one inference step on every stage of a replica, and what a device waits for in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from llamasim.plan.spec import Plan, StepShape
+from llamasim.scenario.spec import Scenario
+from llamasim.simulate.costing import Costs, weighted
+
+
+@attrs.frozen
+class StepTime:
+    """One step of all stages in turn.
+
+    Attributes:
+        stages: seconds of each stage's own work.
+        send_s: of one boundary transfer.
+        host_s: host time before the step.
+        waits: seconds a device waits inside its own work, by cause, averaged over devices.
+
+    """
+
+    stages: tuple[float, ...]
+    send_s: float
+    host_s: float
+    waits: Mapping[str, float]
+
+    @property
+    def latency(self) -> float:
+        """Seconds from the step's start to its result."""
+        return self.host_s + sum(self.stages) + self.send_s * (len(self.stages) - 1)
+
+
+@attrs.frozen(eq=False)
+class StageWork:
+    """What the stages of a plan do in a prefill or decode step."""
+
+    plan: Plan
+    costs: Costs
+    host_s: float
+
+    @staticmethod
+    def of(plan: Plan, scenario: Scenario) -> StageWork:
+        """Return the work of a plan on its scenario's machines."""
+        schedule = plan.schedule
+        host = scenario.runtime.host_s * schedule.host_scale + schedule.host_add_s
+        return StageWork(plan, Costs.of(plan, scenario), host)
+
+    def step(self, phase: str, shape: StepShape) -> StepTime:
+        """Return the time of one step."""
+        segments = [
+            self.costs.blocks((b for c in rank.chunks for b in c.blocks), phase, shape)
+            for rank in self.plan.ranks
+        ]
+        waits = weighted(
+            (rank.multiplicity, s.waits) for rank, s in zip(self.plan.ranks, segments, strict=True)
+        )
+        return StepTime(
+            tuple(s.seconds for s in segments), self.send_s(shape), self.host_s, waits
+        )
+
+    def send_s(self, shape: StepShape) -> float:
+        """Return the seconds of one boundary transfer."""
+        send = self.plan.pipeline_send
+        if send is None or len(self.plan.ranks) == 1:
+            return 0.0
+        return self.costs.flow(send, shape).seconds
