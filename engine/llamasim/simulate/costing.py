@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from llamasim.cost import Machine, comm_cost, op_cost, segment_cost
+from llamasim.cost import Machine, comm_cost, segment_cost
 from llamasim.plan.spec import CommWork, Plan, RankClass, StepShape, Work
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate.timings import ChunkTimes, Flow, Part, Segment, StageTimes, Timings
@@ -46,21 +46,20 @@ class Costs:
         """Return any work on the compute stream, its waits split by cause."""
         if not works:
             return EMPTY
-        seconds = segment_cost(works, shape, self.machine).seconds
-        comms = [w for w in works if isinstance(w, CommWork)]
-        if not comms:
-            return Segment(seconds)
-        compute = sum(
-            op_cost(w, shape, self.machine).seconds
-            for w in works if not isinstance(w, CommWork)
-        )
-        each = [(w, comm_cost(w, shape, self.machine).seconds) for w in comms]
-        busy = {
-            outer: sum(s for w, s in each if w.stream != "copy" and (w.group.nodes > 1) is outer)
-            for outer in (False, True)
+        cost = segment_cost(works, shape, self.machine)
+        if cost.seconds <= 0:
+            return EMPTY
+        busy = [0.0, 0.0]
+        for row in cost.rows:
+            work = works[row.index]
+            if isinstance(work, CommWork) and row.stream != "copy":
+                busy[work.group.nodes > 1] += row.seconds
+        inner, outer = (min(1.0, s / cost.seconds) for s in busy)
+        waits = {
+            k if k == "copy" else f"collective:{k}": v
+            for k, v in cost.exposed_comm_s.items() if v > 0
         }
-        inner, outer = (min(1.0, busy[k] / seconds) if seconds > 0 else 0.0 for k in (False, True))
-        return Segment(seconds, _waits(each, max(0.0, seconds - compute)), inner, outer)
+        return Segment(cost.seconds, waits, inner, outer)
 
     def flow(self, comm: CommWork, shape: StepShape) -> Flow:
         """Return a transfer or collective that runs beside the compute stream."""
@@ -86,20 +85,6 @@ def total(parts: Iterable[tuple[Segment, float]]) -> Segment:
     inner = sum(s.inner * s.seconds * n for s, n in parts) / seconds
     outer = sum(s.outer * s.seconds * n for s, n in parts) / seconds
     return Segment(seconds, waits, inner, outer)
-
-
-def _waits(each: list[tuple[CommWork, float]], idle: float) -> dict[str, float]:
-    # What may not hide waits first; the rest of the idle time is what did not fit beside compute.
-    exposed = [s * (1 - w.hidden) for w, s in each]
-    hideable = [s * w.hidden for w, s in each]
-    fixed, loose = sum(exposed), sum(hideable)
-    scale = min(1.0, idle / fixed) if fixed > 0 else 0.0
-    spill = max(0.0, idle - fixed) / loose if loose > 0 else 0.0
-    result: dict[str, float] = {}
-    for (work, _), e, h in zip(each, exposed, hideable, strict=True):
-        cause = "copy" if work.stream == "copy" else f"collective:{work.group.axis}"
-        result[cause] = result.get(cause, 0.0) + e * scale + h * spill
-    return {k: v for k, v in result.items() if v > 0}
 
 
 def bucketed(comms: Iterable[CommWork]) -> list[CommWork]:
