@@ -1,0 +1,226 @@
+"""Every key that a scenario may hold: type, unit, default, allowed values, meaning.
+
+This one table drives the reader, the JSON Schema and the reference page. Paths are dotted; `record`
+fields take a catalog id or a mapping whose keys
+are those of the catalog (`record_fields`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+import attrs
+
+from llamasim.units import MONEY, NONE, TIME, TOKEN, Dimension
+
+Kind = Literal[
+    "integer", "number", "text", "choice", "flag", "record", "section", "names", "pairs", "uses",
+    "choices", "rates",
+]
+Mode = Literal["training", "inference"]
+
+EDITION = 2026
+_PER_SECOND = NONE / TIME
+
+
+@attrs.frozen
+class Field:
+    """One key.
+
+    Attributes:
+        path: where it stands in the file, dotted (inside a record: the key alone).
+        kind: what is written there.
+        doc: meaning, in a sentence or two.
+        dimension: of a number; a plain number is accepted where `plain` says so.
+        plain: whether a number without a unit is taken in the base unit (counts, tokens, ratios).
+        scale: factor from base units to the engine's record (1/8: bits to bytes).
+        attr: attribute of the frozen record it fills, where that differs from the key.
+        default: what holds when it is not given, as text to read; `required` fields have none.
+        low, high: range of the value in base units, both included.
+        above: whether `low` itself is excluded.
+        options: allowed words.
+        catalog: which catalog a `record` comes from.
+        mode: the only mode in which the key has a meaning.
+        example: a text to paste.
+
+    """
+
+    path: str
+    kind: Kind
+    doc: str
+    dimension: Dimension | None = None
+    plain: bool = False
+    scale: float = 1.0
+    attr: str = ""
+    default: str = ""
+    required: bool = False
+    low: float | None = None
+    high: float | None = None
+    above: bool = False
+    options: tuple[str, ...] = ()
+    catalog: str = ""
+    mode: Mode | None = None
+    example: str = ""
+
+    @property
+    def key(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition(".")[2]
+
+    @property
+    def target(self) -> str:
+        """The attribute it fills."""
+        return self.attr or self.key
+
+
+def _count(path: str, doc: str, default: str = "", **more: object) -> Field:
+    values: dict[str, object] = {"dimension": NONE, "plain": True, "low": 1, "high": 1e9}
+    return Field(path, "integer", doc, default=default, **{**values, **more})  # type: ignore[arg-type]
+
+
+def _tokens(path: str, doc: str, default: str = "", **more: object) -> Field:
+    values: dict[str, object] = {"dimension": TOKEN, "plain": True, "low": 1, "high": 1e8}
+    return Field(path, "integer", doc, default=default, **{**values, **more})  # type: ignore[arg-type]
+
+
+def _number(path: str, dimension: Dimension, doc: str, default: str = "", **more: object) -> Field:
+    values: dict[str, object] = {"plain": dimension.is_ratio, "low": 0.0}
+    return Field(path, "number", doc, dimension, default=default, **{**values, **more})  # type: ignore[arg-type]
+
+
+def _word(
+    path: str, options: tuple[str, ...], doc: str, default: str = "", **more: object
+) -> Field:
+    return Field(path, "choice", doc, options=options, default=default, **more)  # type: ignore[arg-type]
+
+
+def _record(path: str, catalog: str, doc: str, default: str = "", **more: object) -> Field:
+    return Field(path, "record", doc, catalog=catalog, default=default, **more)  # type: ignore[arg-type]
+
+
+#: What `optimize` may rank by: fields of the summary.
+METRICS = (
+    "step_time_s", "tokens_per_s", "tokens_per_s_per_gpu", "model_tflops_per_gpu", "mfu",
+    "peak_memory_gib", "bubble_fraction", "exposed_communication_s", "ttft_ms_mean", "ttft_ms_p50",
+    "ttft_ms_p99", "tpot_ms_mean", "tpot_ms_p50", "tpot_ms_p99", "decode_tok_s", "prefill_tok_s",
+    "output_tok_s", "total_tok_s", "usd_per_million_tokens", "joules_per_token",
+)
+DTYPES = ("fp32", "bf16", "fp16")
+OPTIMIZERS = ("adamw", "sgd", "momentum", "adafactor")
+PROCESSES = ("closed", "poisson", "gamma", "batch")
+DISTRIBUTIONS = ("fixed", "uniform", "lognormal")
+
+_T: Mode = "training"
+_I: Mode = "inference"
+_LENGTH = "a number of tokens, or `{distribution: lognormal, mean: 512 tok, cv: 0.8}`"
+
+_FIELDS = (
+    _count("edition", "Edition of the scenario format; fixes what every key means.",
+           required=True, low=EDITION, high=EDITION, example="2026"),
+    Field("name", "text", "How the scenario is called in results.", default="the file's name"),
+    _record("model", "models", "The model: a catalog id, `{import: config.json}` (Hugging Face) or "
+            "`{import: model.gguf}`, or a mapping of its shape.", required=True,
+            example="llama-3.1-8b"),
+    Field("cluster", "section", "The machines: `nodes` equal nodes of `devices_per_node` devices.",
+          required=True, example="{device: rtx-4090}"),
+    Field("cluster.instance", "text", "A cloud instance from the catalog; brings device, devices "
+          "per node and price.", catalog="instances", example="p5.48xlarge"),
+    _record("cluster.device", "devices", "The accelerator (or processor) that runs the model.",
+            "the instance's", example="h100-sxm"),
+    _count("cluster.nodes", "Machines.", "1", high=1e6),
+    _count("cluster.devices_per_node", "Devices in a machine.", "the instance's, else 1",
+           high=1024),
+    _record("cluster.inner", "fabrics", "What links the devices of a node.",
+            "the device's own peer link, else its link to the host", example="nvlink4"),
+    _record("cluster.outer", "fabrics", "What links the nodes; its bandwidth is one device's share "
+            "of its node's ports. Needed when there are several nodes.", example="ib-ndr400"),
+    _record("cluster.host", "hosts", "What surrounds the devices: processor, memory, disk.",
+            "the host that the catalog pairs with the device"),
+    _record("cluster.host_link", "fabrics", "Link from a device to its host's memory.",
+            "the device's"),
+    Field("cluster.price", "text", "Price of a node (or `per device`): `98 USD/h per node`.",
+          MONEY / TIME, default="the instance's price on demand, else none", low=0.0,
+          example="98 USD/h per node"),
+    _record("runtime", "runtimes", "The program that drives the devices.", required=True,
+            example="vllm"),
+    Field("workload", "section", "The job.", required=True, example="{mode: inference}"),
+    _word("workload.mode", ("training", "inference"), "`training` (fine-tuning too) or "
+          "`inference`.", required=True, example="inference"),
+    _word("workload.dtype", DTYPES, "Arithmetic and storage of whatever no technique changes.",
+          "bf16"),
+    _tokens("workload.sequence", "Tokens of a training sequence; in inference the longest context "
+            "that memory is kept for.", "training: none; inference: mean prompt + mean output",
+            example="8192 tok"),
+    _count("workload.global_batch", "Sequences per optimizer step, over all devices.", mode=_T,
+           example="2048"),
+    _count("workload.micro_batch", "Sequences per forward pass on one device.", "1", mode=_T),
+    _word("workload.optimizer", OPTIMIZERS, "Decides the moments kept for each weight.", "adamw",
+          mode=_T),
+    Field("workload.token_budget", "number", "Tokens that the whole training run processes, for "
+          "days and dollars.", TOKEN, plain=True, default="none", low=1.0, mode=_T,
+          example="15.6e12 tok"),
+    _count("workload.batch", "Sequences that decode together, where requests do not arrive over "
+           "time.", "1", mode=_I),
+    Field("workload.prompt", "section", f"Tokens of a prompt: {_LENGTH}.", TOKEN, plain=True,
+          default="512 tok", mode=_I),
+    Field("workload.output", "section", f"Tokens generated: {_LENGTH}.", TOKEN, plain=True,
+          default="128 tok", mode=_I),
+    Field("workload.arrivals", "section", "How requests arrive; makes the run a server.",
+          default="none: one batch", mode=_I,
+          example="{process: poisson, rate: 4 req/s, requests: 500}"),
+    _word("workload.arrivals.process", PROCESSES, "`closed` keeps `concurrency` requests in "
+          "flight; `poisson` and `gamma` draw the gaps; `batch` brings all at time zero.",
+          required=True, example="poisson"),
+    _number("workload.arrivals.rate", _PER_SECOND, "Requests per second (poisson, gamma).",
+            above=True, example="4 req/s"),
+    _count("workload.arrivals.requests", "Requests to simulate.", "200", high=1e7),
+    _count("workload.arrivals.concurrency", "Requests in flight (closed).", high=1e6, example="8"),
+    _number("workload.arrivals.cv", NONE, "Coefficient of variation of the gaps (gamma); 1 is "
+            "poisson, larger is burstier.", "1", above=True, high=100.0),
+    Field("workload.slo", "section", "Targets that goodput counts against.", default="none",
+          mode=_I, example="{ttft: 500 ms, tpot: 50 ms}"),
+    _number("workload.slo.ttft", TIME, "Longest time to the first token.", "none", above=True,
+            example="500 ms"),
+    _number("workload.slo.tpot", TIME, "Longest time per further token.", "none", above=True,
+            example="50 ms"),
+    Field("mesh", "section", "How devices are arranged.", default="{}",
+          example="{order: [dp, tp]}"),
+    Field("mesh.order", "names", "Mesh axes, outermost first: the last one has neighbouring "
+          "devices.", default="the planner's order", example="[pp, dp, tp]"),
+    Field("use", "uses", "Techniques and their parameters: a set, its order means nothing. Keys "
+          "are `module.technique`, or `module.technique as NAME` to use one twice; the parameter "
+          "`scope` narrows it to elements that match a pattern.", default="{}"),
+    Field("prefer", "pairs", "Cell -> technique: settles a conflict of two techniques that set the "
+          "same cell.", default="{}"),
+    Field("choices", "choices", "What `optimize` tries: knob -> alternative -> techniques to add.",
+          default="{}"),
+    Field("optimize", "section", "What `optimize` ranks by.", default="{}",
+          example="{objective: maximize tokens_per_s}"),
+    Field("optimize.objective", "text", "`maximize METRIC` or `minimize METRIC`.",
+          default="maximize tokens_per_s", options=METRICS, example="maximize tokens_per_s"),
+    Field("rules", "names", "Further folders of rule files, relative to the scenario. Its own "
+          "folder is always searched first.", default="[]", example="[./rules]"),
+    Field("seed", "integer", "Seed of every random draw.", NONE, plain=True, default="0", low=0,
+          high=2**63 - 1),
+)
+
+#: Keys of a length given as a mapping.
+LENGTH = (
+    _word("distribution", DISTRIBUTIONS, "Shape of the distribution.", "fixed"),
+    Field("mean", "number", "Mean, in tokens.", TOKEN, plain=True, required=True, low=1.0, high=1e8,
+          example="512 tok"),
+    _number("cv", NONE, "Standard deviation over mean.", "0", high=100.0),
+)
+
+#: Every field of the file by dotted path.
+FIELDS: Mapping[str, Field] = MappingProxyType({f.path: f for f in _FIELDS})
+
+
+def children(path: str) -> tuple[Field, ...]:
+    """Return the fields directly below a path; the empty path is the file itself."""
+    prefix = f"{path}." if path else ""
+    return tuple(
+        f for f in _FIELDS if f.path.startswith(prefix) and "." not in f.path[len(prefix):]
+    )

@@ -1,0 +1,205 @@
+"""The `workload:` section: a training step, one batch of inference, or a server."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from llamasim.catalog.specs import Model
+from llamasim.diagnostics import Diagnostic, Label, Span
+from llamasim.scenario import problems
+from llamasim.scenario.fields import FIELDS, LENGTH, children
+from llamasim.scenario.nodes import Mapping, Node, Scalar
+from llamasim.scenario.spec import Arrivals, Length, Workload
+from llamasim.scenario.values import Reading, place, read_keys, read_number, what_is
+
+_NEEDS = {"closed": "concurrency", "poisson": "rate", "gamma": "rate"}
+_TAKES = {"closed": ("concurrency",), "poisson": ("rate",), "gamma": ("rate", "cv"), "batch": ()}
+
+
+def read_workload(
+    reading: Reading, node: Node, at: Span, model: Model | None
+) -> Workload | None:
+    """Read the section; None once what is wrong has been noted."""
+    if not isinstance(node, Mapping):
+        ways = ("write `workload: {mode: inference, prompt: 512 tok, output: 128 tok}`",)
+        reading.add(problems.wrong_kind("workload", "a mapping", what_is(node), at, ways))
+        return None
+    before = len(reading.found)
+    values = read_keys(reading, "workload", node, children("workload"), at)
+    mode = values.get("mode")
+    if mode is not None:
+        _check_modes(reading, mode, node)
+    if mode == "training":
+        workload = _training(reading, values, node, at)
+    else:
+        workload = _inference(reading, values, node)
+    if len(reading.found) > before or mode is None:
+        return None
+    if model is not None:
+        _check_context(reading, workload, model, node)
+    return workload
+
+
+def _check_modes(reading: Reading, mode: str, node: Mapping) -> None:
+    said = node.get("mode")
+    for entry in node.entries:
+        field = FIELDS.get(f"workload.{entry.key.text}")
+        if field is None or field.mode in (None, mode):
+            continue
+        also = ((said.value.span, f"the mode is {mode}"),) if said else ()
+        reading.add(problems.error(
+            "E0512", f"`workload.{field.key}` has no meaning in {mode}", entry.key.span,
+            f"for {field.mode} only", also=also,
+            help=(f"delete `{field.key}`, or set `mode: {field.mode}`",)))
+
+
+def _training(reading: Reading, values: dict[str, Any], node: Mapping, at: Span) -> Workload:
+    for key in ("sequence", "global_batch"):
+        if node.get(key) is None:
+            field = FIELDS[f"workload.{key}"]
+            reading.add(problems.missing(field.path, at, field.doc, field.example))
+    batch, micro = values.get("global_batch", 1), values.get("micro_batch", 1)
+    if batch % micro and "global_batch" in values:
+        entry, other = node.get("global_batch"), node.get("micro_batch")
+        assert entry is not None and other is not None
+        reading.add(problems.error(
+            "E0509", f"a batch of {batch} sequences is no whole number of micro-batches of {micro}",
+            entry.value.span, f"{batch} / {micro} is not whole",
+            also=((other.value.span, "micro-batch"),),
+            help=(f"write `global_batch: {max(1, round(batch / micro)) * micro}`",)))
+    return Workload(
+        mode="training", dtype=values.get("dtype", "bf16"), sequence=values.get("sequence", 1),
+        global_batch=batch, micro_batch=micro, optimizer=values.get("optimizer", "adamw"),
+        token_budget=values.get("token_budget"),
+    )
+
+
+def _inference(reading: Reading, values: dict[str, Any], node: Mapping) -> Workload:
+    prompt = _length(reading, values, node, "prompt", Length("fixed", 512))
+    output = _length(reading, values, node, "output", Length("fixed", 128))
+    arrivals = _arrivals(reading, values, node)
+    slo = _slo(reading, values, node)
+    batch = node.get("batch")
+    if arrivals is not None and batch is not None:
+        reading.add(problems.error(
+            "E0512", "`workload.batch` has no meaning beside `arrivals`", batch.key.span,
+            "one batch", why="with arrivals, the server decides how many sequences run together",
+            help=("delete `batch`, or limit it with `arrivals: {process: closed, concurrency: "
+                  f"{values.get('batch', 8)}}}`",)))
+    whole = math.ceil(prompt.mean + output.mean)
+    if "sequence" not in values:
+        reading.inferred["workload.sequence"] = f"{whole} tok, mean prompt + mean output"
+    return Workload(
+        mode="inference", dtype=values.get("dtype", "bf16"),
+        sequence=values.get("sequence", whole), batch=values.get("batch", 1), prompt=prompt,
+        output=output, arrivals=arrivals, slo_ttft_s=slo.get("ttft"), slo_tpot_s=slo.get("tpot"),
+    )
+
+
+def _length(
+    reading: Reading, values: dict[str, Any], node: Mapping, key: Literal["prompt", "output"],
+    otherwise: Length,
+) -> Length:
+    given, entry = values.get(key), node.get(key)
+    if given is None or entry is None:
+        return otherwise
+    path, at = f"workload.{key}", place(entry.value, entry.key)
+    mean = LENGTH[1]
+    if isinstance(given, Scalar):
+        number = read_number(reading, mean, path, given)
+        return otherwise if number is None else Length("fixed", number)
+    if not isinstance(given, Mapping):
+        ways = (f"write `{key}: 512 tok`",)
+        reading.add(problems.wrong_kind(path, "a number of tokens or a mapping", what_is(given), at,
+                                        ways))
+        return otherwise
+    inner = read_keys(reading, path, given, LENGTH, at)
+    if "mean" not in inner:
+        return otherwise
+    distribution, cv = inner.get("distribution", "fixed"), inner.get("cv", 0.0)
+    spread = given.get("cv")
+    if distribution == "fixed" and cv > 0 and spread is not None:
+        reading.add(problems.error(
+            "E0512", f"`{path}` is fixed and has a spread", spread.key.span, "no spread",
+            help=("add `distribution: lognormal`",)))
+    if distribution == "uniform" and cv > 1 / math.sqrt(3) and spread is not None:
+        reading.add(problems.error(
+            "E0509", f"`{path}` would go below zero", spread.value.span, "at most 0.577",
+            why="a uniform distribution from 0 to twice the mean has a cv of 1 / sqrt(3)",
+            help=("lower `cv`, or write `distribution: lognormal`",)))
+    return Length(distribution, inner["mean"], cv)
+
+
+def _arrivals(reading: Reading, values: dict[str, Any], node: Mapping) -> Arrivals | None:
+    entry = node.get("arrivals")
+    if "arrivals" not in values or entry is None:
+        return None
+    at = place(entry.value, entry.key)
+    if not isinstance(entry.value, Mapping):
+        ways = (f"write `arrivals: {FIELDS['workload.arrivals'].example}`",)
+        reading.add(problems.wrong_kind("workload.arrivals", "a mapping", what_is(entry.value), at,
+                                        ways))
+        return None
+    inner = read_keys(reading, "workload.arrivals", entry.value, children("workload.arrivals"), at)
+    process = inner.get("process")
+    if process is None:
+        return None
+    _check_process(reading, process, entry.value, at)
+    return Arrivals(
+        process, inner.get("requests", 200), inner.get("rate", 0.0), inner.get("cv", 1.0),
+        inner.get("concurrency", 1),
+    )
+
+
+def _check_process(reading: Reading, process: str, node: Mapping, at: Span) -> None:
+    need = _NEEDS.get(process)
+    if need is not None and node.get(need) is None:
+        field = FIELDS[f"workload.arrivals.{need}"]
+        reading.add(problems.missing(field.path, at, f"`{process}` arrivals need it: {field.doc}",
+                                     field.example))
+    for entry in node.entries:
+        key = entry.key.text
+        if key in ("rate", "cv", "concurrency") and key not in _TAKES[process]:
+            fits = [p for p, keys in _TAKES.items() if key in keys]
+            reading.add(problems.error(
+                "E0512", f"`{key}` has no meaning for {process} arrivals", entry.key.span,
+                f"for {' and '.join(fits)} only",
+                help=(f"delete it, or write `process: {fits[0]}`",)))
+
+
+def _slo(reading: Reading, values: dict[str, Any], node: Mapping) -> dict[str, float]:
+    entry = node.get("slo")
+    if "slo" not in values or entry is None:
+        return {}
+    at = place(entry.value, entry.key)
+    if not isinstance(entry.value, Mapping):
+        ways = (f"write `slo: {FIELDS['workload.slo'].example}`",)
+        reading.add(
+            problems.wrong_kind("workload.slo", "a mapping", what_is(entry.value), at, ways)
+        )
+        return {}
+    return read_keys(reading, "workload.slo", entry.value, children("workload.slo"), at)
+
+
+def _check_context(reading: Reading, workload: Workload, model: Model, node: Mapping) -> None:
+    """Compare the tokens of a sequence with what the model was made for."""
+    keys: tuple[str, ...]
+    if workload.mode == "training":
+        tokens, keys, what = workload.sequence, ("sequence",), "the sequence"
+    else:
+        tokens = math.ceil(max(workload.sequence, workload.prompt.mean + workload.output.mean))
+        keys, what = ("sequence", "prompt", "output"), "prompt and output together"
+    if tokens <= model.context:
+        return
+    entry = next((e for k in keys if (e := node.get(k)) is not None), None)
+    span = place(entry.value, entry.key) if entry else node.span
+    learned = model.positions == "learned"
+    reading.add(Diagnostic(
+        "E0509" if learned else "W0501",
+        f"{what} take{'s' if what == 'the sequence' else ''} {tokens:,} tokens, and {model.name} was made for {model.context:,}",
+        (Label(span, f"{tokens:,} tokens"),), "error" if learned else "warning",
+        "it has learned positions, so there are none beyond that" if learned else
+        "time and memory are still right; the quality of what it writes is another matter",
+        (f"shorten it to {model.context:,} tokens", "or take a model with a longer context"),
+    ))
