@@ -16,6 +16,11 @@ class Source:
     name: str
     text: str
 
+    def line(self, number: int) -> str:
+        """Return one line, counted from 1; empty where there is none."""
+        lines = self.text.split("\n")
+        return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
+
 
 @attrs.frozen
 class Span:
@@ -26,6 +31,15 @@ class Span:
     column: int
     end_line: int
     end_column: int
+
+    @property
+    def text(self) -> str:
+        """The text it covers, with runs of blanks and newlines as one blank."""
+        lines = [self.source.line(n) for n in range(self.line, self.end_line + 1)]
+        if lines:
+            lines[-1] = lines[-1][: self.end_column - 1]
+            lines[0] = lines[0][self.column - 1 :]
+        return " ".join(" ".join(lines).split())
 
 
 @attrs.frozen

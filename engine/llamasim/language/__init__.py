@@ -1,1 +1,26 @@
 """The rules language: parse, check, format, evaluate."""
+
+from llamasim.language.ast import paths_read
+from llamasim.language.bind import bind
+from llamasim.language.check import check
+from llamasim.language.evaluate import Env, EvalError, Missing, evaluate
+from llamasim.language.globs import glob_matches
+from llamasim.language.load import Program, load
+from llamasim.language.parser import parse
+from llamasim.language.values import Symbol, Value
+
+__all__ = [
+    "Env",
+    "EvalError",
+    "Missing",
+    "Program",
+    "Symbol",
+    "Value",
+    "bind",
+    "check",
+    "evaluate",
+    "glob_matches",
+    "load",
+    "parse",
+    "paths_read",
+]

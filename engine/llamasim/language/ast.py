@@ -12,11 +12,6 @@ import attrs
 from llamasim.diagnostics import Span
 
 
-def _span() -> Span:
-    span: Span = attrs.field(eq=False, repr=False)
-    return span
-
-
 # --- expressions ---------------------------------------------------------------------------------
 
 
@@ -24,7 +19,7 @@ def _span() -> Span:
 class Number:
     """A plain number, a percentage (`unit="%"`) or a number with a unit (`16 bit`)."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     value: float
     unit: str | None = None
 
@@ -33,7 +28,7 @@ class Number:
 class Bool:
     """`true` or `false`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     value: bool
 
 
@@ -41,7 +36,7 @@ class Bool:
 class Path:
     """A name, dotted: a parameter, a let, a constant, an attribute (`layer.index`) or a symbol."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     parts: tuple[str, ...]
 
     @property
@@ -54,7 +49,7 @@ class Path:
 class Unary:
     """`-x` or `not x`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     op: Literal["-", "not"]
     operand: Expr
 
@@ -63,7 +58,7 @@ class Unary:
 class Binary:
     """Arithmetic, comparison, logic, or `a divides b`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     op: Literal["+", "-", "*", "/", "^", "==", "!=", "<=", ">=", "<", ">", "and", "or", "divides"]
     left: Expr
     right: Expr
@@ -73,7 +68,7 @@ class Binary:
 class Among:
     """`x in {a, b}`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     item: Expr
     options: tuple[Expr, ...]
 
@@ -82,7 +77,7 @@ class Among:
 class Cond:
     """`if a then b else c`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     test: Expr
     then: Expr
     other: Expr
@@ -92,7 +87,7 @@ class Cond:
 class Call:
     """A call of a built-in or of an earlier function; arguments may be a glob for aggregates."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     name: str
     args: tuple[Expr, ...]
 
@@ -104,7 +99,7 @@ Expr: TypeAlias = Number | Bool | Path | Unary | Binary | Among | Cond | Call
 class RangeDomain:
     """`1..16`, both ends included."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     low: Expr
     high: Expr
 
@@ -113,7 +108,7 @@ class RangeDomain:
 class SetDomain:
     """`{32, 64, 128}`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     options: tuple[Expr, ...]
 
 
@@ -126,7 +121,7 @@ Domain: TypeAlias = RangeDomain | SetDomain
 class Write:
     """`set|scale|add|cap|raise` of a cell, e.g. `set numerics.bits = 4 bit`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     verb: Literal["set", "scale", "add", "cap", "raise"]
     cell: str
     value: Expr
@@ -136,7 +131,7 @@ class Write:
 class Shard:
     """`shard DIM over AXIS`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     dim: str
     axis: str
 
@@ -145,7 +140,7 @@ class Shard:
 class Reduce:
     """`reduce over AXIS`: resolve the partial sum here."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     axis: str
 
 
@@ -153,7 +148,7 @@ class Reduce:
 class Gather:
     """`gather over AXIS [until LIFETIME]`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     axis: str
     until: str | None = None
 
@@ -162,7 +157,7 @@ class Gather:
 class Exchange:
     """`exchange EXPR over AXIS`: an all-to-all of that much data per device."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     amount: Expr
     axis: str
 
@@ -171,7 +166,7 @@ class Exchange:
 class Send:
     """`send over AXIS`: point to point to the next member."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     axis: str
 
 
@@ -179,7 +174,7 @@ class Send:
 class Rotate:
     """`rotate over AXIS`: pass this tensor's shards round a ring until all were seen."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     axis: str
 
 
@@ -187,7 +182,7 @@ class Rotate:
 class Place:
     """`place on host|disk|device`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     where: str
 
 
@@ -195,14 +190,14 @@ class Place:
 class Drop:
     """`drop`: do not keep this activation for the backward pass."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
 
 
 @attrs.frozen
 class Fuse:
     """`fuse as NAME`: ops of a block with the same name run as one kernel."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     name: str
 
 
@@ -210,7 +205,7 @@ class Fuse:
 class Run:
     """`run MODEL times EXPR`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     model: str
     times: Expr
 
@@ -219,7 +214,7 @@ class Run:
 class Overlap:
     """`overlap WHAT with STREAM [up to EXPR]`; what is an obligation's verb."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     what: str
     stream: str
     share: Expr | None = None
@@ -236,7 +231,7 @@ Effect: TypeAlias = (
 class Glob:
     """A dotted pattern of element names; `*` stands for one or more characters or segments."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     text: str
 
 
@@ -244,7 +239,7 @@ class Glob:
 class Rule:
     """`on ELEMENT of GLOBS except GLOBS during PHASES where EXPR { effects }`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     element: str
     globs: tuple[Glob, ...]
     excepts: tuple[Glob, ...]
@@ -258,7 +253,7 @@ class Rule:
 class Param:
     """A parameter with a type, a domain and a default."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     name: str
     type: str
     domain: Domain | None
@@ -270,7 +265,7 @@ class Param:
 class Let:
     """A named expression, inlined where it is used."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     name: str
     value: Expr
     doc: str = ""
@@ -280,7 +275,7 @@ class Let:
 class Axis:
     """`axis NAME size EXPR [inside AXIS]`: a mesh axis."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     name: str
     size: Expr
     inside: str | None = None
@@ -291,7 +286,7 @@ class Axis:
 class ExtraModel:
     """`model NAME = EXPR`: a second model graph."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     name: str
     value: Expr
     doc: str = ""
@@ -301,7 +296,7 @@ class ExtraModel:
 class BringField:
     """`NAME = EXPR` inside `bring`: dim_in, dim_out, trainable, bits, kind, flops, read, write."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     name: str
     value: Expr
 
@@ -310,7 +305,7 @@ class BringField:
 class Bring:
     """`bring weight NAME on PATTERN { ... }` or `bring op NAME after PATTERN { ... }`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     what: Literal["weight", "op"]
     name: str
     globs: tuple[Glob, ...]
@@ -322,7 +317,7 @@ class Bring:
 class Requires:
     """`requires EXPR else "..."`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     test: Expr
     message: str | None
     doc: str = ""
@@ -332,7 +327,7 @@ class Requires:
 class Advise:
     """`advise EXPR else "..."`: a warning, not an error."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     test: Expr
     message: str
     doc: str = ""
@@ -342,7 +337,7 @@ class Advise:
 class Conflicts:
     """`conflicts with MODULE.TECHNIQUE because "..."`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     other: str
     because: str | None
     doc: str = ""
@@ -352,7 +347,7 @@ class Conflicts:
 class Refines:
     """`refines MODULE.TECHNIQUE`: this technique's `set`s replace the other's on the overlap."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     other: str
     because: str | None
     doc: str = ""
@@ -362,7 +357,7 @@ class Refines:
 class Claim:
     """A sourced interval about accuracy (`perplexity_delta: 0.1..0.3 for "wikitext2" from x`)."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     metric: str
     low: Expr
     high: Expr
@@ -382,7 +377,7 @@ Member: TypeAlias = (
 class SourceDecl:
     """`source NAME = "citation"`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     name: str
     text: str
     doc: str = ""
@@ -392,7 +387,7 @@ class SourceDecl:
 class Const:
     """`const NAME: TYPE = EXPR`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     name: str
     type: str
     value: Expr
@@ -403,7 +398,7 @@ class Const:
 class Function:
     """A total function: no recursion, calls only earlier ones."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     name: str
     formals: tuple[tuple[str, str], ...]
     type: str
@@ -415,7 +410,7 @@ class Function:
 class Technique:
     """A named set of facts."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     name: str
     members: tuple[Member, ...]
     doc: str = ""
@@ -425,7 +420,7 @@ class Technique:
 class Arg:
     """`name: value` in a test's `given`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     name: str
     value: Expr
 
@@ -434,7 +429,7 @@ class Arg:
 class Given:
     """`model llama3_8b`, `cluster h100_1`, `use int4_weights(group_size: 128)`, `workload ...`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     what: str
     target: str | None
     args: tuple[Arg, ...]
@@ -444,7 +439,7 @@ class Given:
 class Expect:
     """`expect EXPR [within LOW..HIGH]`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     value: Expr
     low: Expr | None
     high: Expr | None
@@ -454,7 +449,7 @@ class Expect:
 class Test:
     """A rule file's own test."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     title: str
     givens: tuple[Given, ...]
     expects: tuple[Expect, ...]
@@ -468,7 +463,7 @@ Item: TypeAlias = SourceDecl | Const | Function | Technique | Test
 class Import:
     """`import MODULE [as NAME]`."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     module: str
     alias: str | None
 
@@ -477,7 +472,7 @@ class Import:
 class Module:
     """One rule file."""
 
-    span: Span = _span()
+    span: Span = attrs.field(eq=False, repr=False)
     edition: int
     name: str
     imports: tuple[Import, ...]
@@ -489,3 +484,24 @@ class Module:
             if isinstance(item, Technique) and item.name == name:
                 return item
         return None
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """Return the expressions directly inside an expression."""
+    if isinstance(expr, Unary):
+        return (expr.operand,)
+    if isinstance(expr, Binary):
+        return (expr.left, expr.right)
+    if isinstance(expr, Among):
+        return (expr.item, *expr.options)
+    if isinstance(expr, Cond):
+        return (expr.test, expr.then, expr.other)
+    return expr.args if isinstance(expr, Call) else ()
+
+
+def paths_read(expr: Expr) -> frozenset[str]:
+    """Return every dotted name that an expression reads."""
+    if isinstance(expr, Path):
+        return frozenset((expr.text,))
+    found: frozenset[str] = frozenset()
+    return found.union(*(paths_read(c) for c in children(expr)))

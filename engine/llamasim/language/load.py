@@ -1,0 +1,153 @@
+"""Finds the rule files that a scenario names, and those that they import."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import attrs
+
+from llamasim.diagnostics import Diagnostic, Label, Source, Span
+from llamasim.language import missing
+from llamasim.language.ast import Import, Module, Technique
+from llamasim.language.parser import MOST_BYTES, parse, start_of, too_large
+
+SUFFIX = ".rules"
+
+
+@attrs.frozen
+class Program:
+    """The modules that were loaded, by name."""
+
+    modules: Mapping[str, Module]
+
+    def technique(self, full_name: str) -> tuple[Module, Technique] | None:
+        """Return a technique and its module by the full dotted name, or None."""
+        module_name, _, name = full_name.rpartition(".")
+        module = self.modules.get(module_name)
+        found = module.technique(name) if module else None
+        return (module, found) if module and found else None
+
+
+@attrs.define
+class _Loading:
+    """The files read so far."""
+
+    search: tuple[Path, ...]
+    modules: dict[str, Module] = attrs.field(factory=dict)
+    failed: set[str] = attrs.field(factory=set)
+    diagnostics: list[Diagnostic] = attrs.field(factory=list)
+
+    def module(self, name: str, importers: tuple[tuple[str, Import], ...]) -> None:
+        """Load a module that exists, and what it imports."""
+        if name in self.modules or name in self.failed:
+            return
+        path = find_file(name, self.search)
+        module = self._read(path) if path else None
+        if module is None:
+            self.failed.add(name)
+            return
+        if module.name != name:
+            self.diagnostics.append(missing.wrong_module_name(module, name))
+            module = attrs.evolve(module, name=name)
+        self.modules[name] = module
+        for imported in module.imports:
+            self._import(imported, (*importers, (name, imported)))
+
+    def _import(self, imported: Import, importers: tuple[tuple[str, Import], ...]) -> None:
+        names = [n for n, _ in importers]
+        if imported.module in names:
+            first = names.index(imported.module)
+            self.diagnostics.append(missing.cycle(importers[first:]))
+        elif find_file(imported.module, self.search) is None:
+            self.diagnostics.append(
+                missing.no_module(imported.module, self.search, imported.span)
+            )
+        else:
+            self.module(imported.module, importers)
+
+    def _read(self, path: Path) -> Module | None:
+        source, problem = read_source(path)
+        if problem is not None:
+            self.diagnostics.append(problem)
+            return None
+        module, said = parse(source)
+        self.diagnostics += said
+        return module
+
+
+def load(
+    names: Iterable[str],
+    search: Sequence[Path],
+    spans: Mapping[str, Span] | None = None,
+) -> tuple[Program, list[Diagnostic]]:
+    """Load the modules of techniques (`parallelism.tensor.tensor_parallel`) or modules by name.
+
+    Args:
+        names: full names of techniques, or names of modules.
+        search: folders in which `parallelism/tensor.rules` is looked for, the first match wins.
+        spans: where a user wrote each name, for messages about those that do not exist.
+
+    Returns:
+        The program with every module that could be read, and what is wrong.
+
+    """
+    loading = _Loading(tuple(search))
+    wanted = sorted(set(names))
+    at = spans or {}
+    for name in wanted:
+        as_technique = find_file(name.rpartition(".")[0], search)
+        if find_file(name, search):
+            loading.module(name, ())
+        elif as_technique:
+            loading.module(name.rpartition(".")[0], ())
+        else:
+            loading.diagnostics.append(missing.no_technique(name, search, at.get(name)))
+    program = Program(dict(sorted(loading.modules.items())))
+    for name in wanted:
+        module_name = name.rpartition(".")[0]
+        module = program.modules.get(module_name)
+        if module is not None and name not in program.modules and not program.technique(name):
+            loading.diagnostics.append(missing.not_in_module(name, module, search, at.get(name)))
+    return program, loading.diagnostics
+
+
+def find_file(module: str, search: Iterable[Path]) -> Path | None:
+    """Return the file of a module, or None."""
+    parts = module.split(".")
+    if not all(p.isidentifier() for p in parts):
+        return None
+    for folder in search:
+        path = folder.joinpath(*parts[:-1], parts[-1] + SUFFIX)
+        if path.is_file():
+            return path
+    return None
+
+
+def read_source(path: Path) -> tuple[Source, Diagnostic | None]:
+    """Read a rule file; its name is relative to where the user stands where that is shorter."""
+    source = Source(shown_name(path), "")
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            return source, too_large(start_of(source), "this file is larger than 1 MiB")
+        return Source(source.name, path.read_text(encoding="utf-8-sig")), None
+    except UnicodeDecodeError:
+        return source, _unreadable(source, "this file is not UTF-8 text", "save it as UTF-8")
+    except OSError as error:
+        reason = error.strerror or "it cannot be opened"
+        return source, _unreadable(source, f"this file cannot be read: {reason.lower()}",
+                                   "check its permissions")
+
+
+def _unreadable(source: Source, message: str, way: str) -> Diagnostic:
+    return Diagnostic("E0224", message, (Label(start_of(source)),), help=(way,))
+
+
+def shown_name(path: Path) -> str:
+    """Return a path as messages show it."""
+    try:
+        relative = os.path.relpath(path)
+    except ValueError:  # another drive
+        return str(path)
+    return relative if len(relative) <= len(str(path)) else str(path)

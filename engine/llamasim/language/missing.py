@@ -1,0 +1,124 @@
+"""Messages about modules and techniques that are not where they should be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from llamasim.diagnostics import Diagnostic, Label, Span, nearest
+from llamasim.language.ast import Import, Module, Technique
+
+_DECLARED = re.compile(r"^technique[ \t]+([A-Za-z_][A-Za-z0-9_]*)", re.MULTILINE)
+
+
+def library(search: Iterable[Path]) -> dict[str, Path]:
+    """Return every module of the search path by name, found by listing files."""
+    found: dict[str, Path] = {}
+    for folder in search:
+        for path in sorted(folder.rglob("*.rules")):
+            name = ".".join(path.relative_to(folder).with_suffix("").parts)
+            found.setdefault(name, path)
+    return found
+
+
+def _techniques(search: Iterable[Path]) -> list[str]:
+    """Return full names of all techniques, read off the files without parsing them."""
+    names = []
+    for module, path in library(search).items():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            continue
+        names += [f"{module}.{t}" for t in _DECLARED.findall(text)]
+    return names
+
+
+def _like(name: str, full_names: Sequence[str]) -> str | None:
+    """Return the known technique that a name means: by its last part first, then by the whole."""
+    last = {n.rpartition(".")[2]: n for n in reversed(full_names)}
+    tail = name.rpartition(".")[2]
+    if tail in last:
+        return last[tail]
+    close = nearest(tail, last)
+    return nearest(name, full_names) or (last[close] if close else None)
+
+
+def _labels(span: Span | None, text: str) -> tuple[Label, ...]:
+    return (Label(span, text),) if span else ()
+
+
+def no_technique(name: str, search: Sequence[Path], span: Span | None) -> Diagnostic:
+    """Return the finding that no rule file holds a technique of that name."""
+    known = _techniques(search)
+    guess = _like(name, known)
+    way = f"did you mean `{guess}`?" if guess else (
+        f"put its rules into `{name.rpartition('.')[0].replace('.', '/') or name}.rules` "
+        "beside the scenario"
+    )
+    return Diagnostic(
+        "E0221", f"there is no technique `{name}`", _labels(span, "not in the library"),
+        why=f"looked in {_folders(search)}", help=(way,),
+    )
+
+
+def no_module(name: str, search: Sequence[Path], span: Span | None) -> Diagnostic:
+    """Return the finding that no rule file has that module's path."""
+    guess = nearest(name, library(search))
+    way = f"did you mean `{guess}`?" if guess else f"add `{name.replace('.', '/')}.rules`"
+    return Diagnostic(
+        "E0220", f"there is no module `{name}`", _labels(span, "no such rule file"),
+        why=f"looked in {_folders(search)}", help=(way,),
+    )
+
+
+def not_in_module(
+    name: str, module: Module, search: Sequence[Path], span: Span | None
+) -> Diagnostic:
+    """Return the finding that a module lacks a technique."""
+    own = [i.name for i in module.items if isinstance(i, Technique)]
+    tail = name.rpartition(".")[2]
+    guess = nearest(tail, own)
+    guess = f"{module.name}.{guess}" if guess else _like(name, _techniques(search))
+    listed = ", ".join(own) or "no technique"
+    way = f"did you mean `{guess}`?" if guess else f"`{module.name}` holds {listed}"
+    return Diagnostic(
+        "E0221", f"`{module.name}` has no technique `{tail}`", _labels(span, "not in that file"),
+        why=f"{module.span.source.name} holds {listed}", help=(way,),
+    )
+
+
+def wrong_module_name(module: Module, expected: str) -> Diagnostic:
+    """Return the finding that a module's name is not its path."""
+    lines = module.span.source.text.splitlines()
+    row = next((i for i, t in enumerate(lines) if t.lstrip().startswith("module")), 0)
+    column = lines[row].find("module") + 1 if lines else 1
+    end = len(lines[row].split("#")[0].rstrip()) + 1 if lines else 2
+    span = Span(module.span.source, row + 1, max(column, 1), row + 1, max(end, column + 1))
+    return Diagnostic(
+        "E0222", f"this module calls itself `{module.name}`, and its path says `{expected}`",
+        (Label(span, "not the path of this file"),),
+        why="a module's name is its path, so that a name leads to its file",
+        help=(f"write `module {expected}`, or move the file to "
+              f"`{module.name.replace('.', '/')}.rules`",),
+    )
+
+
+def cycle(importers: Sequence[tuple[str, Import]]) -> Diagnostic:
+    """Return the finding that modules import each other in a ring."""
+    names = [n for n, _ in importers]
+    labels = tuple(
+        Label(i.span, f"`{n}` imports `{i.module}`", primary=k == len(importers) - 1)
+        for k, (n, i) in enumerate(importers)
+    )
+    return Diagnostic(
+        "E0223", "these modules import each other: " + " -> ".join([*names, names[0]]), labels,
+        why="imports form no ring, so that every name has one place to come from",
+        help=("move what both need into a third module",),
+    )
+
+
+def _folders(search: Sequence[Path]) -> str:
+    from llamasim.language.load import shown_name
+
+    return ", ".join(shown_name(p) for p in search) or "no folder"

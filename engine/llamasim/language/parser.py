@@ -1,0 +1,82 @@
+"""Text to syntax tree."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from typing import TYPE_CHECKING
+
+from llamasim import __version__
+from llamasim.assets import grammar_path
+from llamasim.diagnostics import Diagnostic, Label, Source, Span
+from llamasim.language.ast import Module
+
+if TYPE_CHECKING:
+    from lark import Lark
+
+MOST_BYTES = 1024 * 1024
+
+
+@cache
+def lark_parser() -> Lark:
+    """Return the parser; its tables are kept in the user's cache folder where that is writable."""
+    from lark import Lark
+
+    grammar = grammar_path().read_text(encoding="utf-8")
+    return Lark(
+        grammar,
+        parser="lalr",
+        lexer="contextual",
+        propagate_positions=True,
+        maybe_placeholders=True,
+        cache=_cache_file(grammar) or False,
+    )
+
+
+def _cache_file(grammar: str) -> str | None:
+    from platformdirs import user_cache_path
+
+    key = hashlib.sha256(f"{__version__}\n{grammar}".encode()).hexdigest()[:16]
+    try:
+        folder = user_cache_path("llamasim", ensure_exists=True)
+    except OSError:
+        return None
+    return str(folder / f"rules-{key}.lark-cache")
+
+
+def parse(source: Source) -> tuple[Module | None, list[Diagnostic]]:
+    """Parse a rule file; a module comes back where enough of it could be understood."""
+    if len(source.text) > MOST_BYTES:
+        return None, [too_large(start_of(source), "this file is larger than 1 MiB")]
+    from lark.exceptions import UnexpectedInput
+
+    from llamasim.language.build import Builder, TooLarge
+
+    diagnostics: list[Diagnostic] = []
+    try:
+        tree = lark_parser().parse(source.text)
+    except UnexpectedInput:
+        from llamasim.language.recover import parse_with_errors
+
+        found, diagnostics = parse_with_errors(lark_parser(), source)
+        if found is None:
+            return None, diagnostics
+        tree = found
+    try:
+        return Builder(source).module(tree), diagnostics
+    except TooLarge as error:
+        return None, [*diagnostics, too_large(error.span, error.message)]
+
+
+def start_of(source: Source) -> Span:
+    """Return the first character of a source."""
+    return Span(source, 1, 1, 1, 2)
+
+
+def too_large(span: Span, message: str) -> Diagnostic:
+    """Return the finding that a file exceeds a cap."""
+    return Diagnostic(
+        "E0107", message, (Label(span),),
+        why="rule files are bounded, so that checking any of them ends quickly",
+        help=("split it into several rule files, or name a part of it with `let`",),
+    )
