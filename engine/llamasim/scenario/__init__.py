@@ -1,6 +1,7 @@
 """Scenarios: what a user asks, read from YAML into frozen records with spans."""
 
 from llamasim.scenario.read import read
+from llamasim.scenario.schema import json_schema
 from llamasim.scenario.spec import (
     Arrivals,
     Choice,
@@ -21,5 +22,6 @@ __all__ = [
     "Scenario",
     "Use",
     "Workload",
+    "json_schema",
     "read",
 ]

@@ -46,11 +46,11 @@ def read_cluster(reading: Reading, node: Node, at: Span) -> Cluster | None:
     if host_link is None:
         return None
     inner = _inner(reading, links["inner"], device, per_node, host_link, node)
-    _check_outer(reading, links["outer"], nodes, node, at)
+    outer = _outer(reading, links["outer"], nodes, instance, node, at)
     if len(reading.found) > before:
         return None
     paid, source = _paid(price, instance)
-    return Cluster(device, nodes, per_node, inner, links["outer"], host, host_link, paid, source)
+    return Cluster(device, nodes, per_node, inner, outer, host, host_link, paid, source)
 
 
 def _span_of(node: Mapping, key: str, otherwise: Span) -> Span:
@@ -153,26 +153,38 @@ def _inner(
     return host_link
 
 
-def _check_outer(
-    reading: Reading, given: Fabric | None, nodes: int, node: Mapping, at: Span
-) -> None:
-    if given is not None and given.kind != "inter-node":
-        reading.add(_wrong_side("outer", given, "inter-node", node))
-    if given is None and nodes > 1:
-        known = [i for i in catalog.ids("fabrics") if look_up("fabrics", i).kind == "inter-node"]
-        reading.add(problems.error(
-            "E0513", f"{nodes} nodes need a link between them", _span_of(node, "nodes", at),
-            f"{nodes} nodes", why="nothing is assumed here: this link decides how training scales",
-            help=("add `outer: ib-ndr400`", f"known: {', '.join(known)}")))
+def _outer(
+    reading: Reading, given: Fabric | None, nodes: int, instance: Instance | None, node: Mapping,
+    at: Span,
+) -> Fabric | None:
+    if given is not None:
+        if given.kind != "inter-node":
+            reading.add(_wrong_side("outer", given, "inter-node", node))
+        return given
+    if nodes == 1:
+        return None
+    found = look_up("fabrics", instance.network) if instance and instance.network else None
+    if isinstance(found, Fabric) and instance is not None:
+        reading.inferred["cluster.outer"] = f"{found.id}, from instance {instance.id}"
+        return found
+    reading.add(problems.error(
+        "E0513", f"{nodes} nodes need a link between them", _span_of(node, "nodes", at),
+        f"{nodes} nodes", why="nothing is assumed here: this link decides how the job scales",
+        help=("add `outer: ib-ndr400`", f"known: {', '.join(_of_kind('inter-node'))}")))
+    return None
+
+
+def _of_kind(kind: str) -> list[str]:
+    return [i for i in catalog.ids("fabrics") if look_up("fabrics", i).kind == kind]
 
 
 def _wrong_side(key: Literal["inner", "outer"], fabric: Fabric, wanted: str, node: Mapping) -> Any:
-    known = [i for i in catalog.ids("fabrics") if look_up("fabrics", i).kind == wanted]
+    joins = {"host": "links a device to its host", "intra-node": "links devices inside a node",
+             "inter-node": "links nodes"}
     return problems.error(
-        "E0513", f"`{fabric.id}` is an {fabric.kind} link, and `{key}` needs an {wanted} one"
-        if fabric.kind != "host" else f"`{fabric.id}` links a device to its host, and `{key}` "
-        f"needs an {wanted} link", _span_of(node, key, node.span), fabric.kind,
-        help=(f"{wanted} links: {', '.join(known)}",))
+        "E0513", f"`{fabric.id}` {joins[fabric.kind]}, and `{key}` needs an {wanted} link",
+        _span_of(node, key, node.span), fabric.kind,
+        help=(f"{wanted} links: {', '.join(_of_kind(wanted))}",))
 
 
 def _price(reading: Reading, node: Mapping, per_node: int) -> float | None:

@@ -120,7 +120,8 @@ def too_complex(span: Span, how: str) -> Diagnostic:
 def unknown_anchor(span: Span, name: str) -> Diagnostic:
     """E0502: `*name` without `&name`."""
     return error("E0502", f"nothing is marked `&{name}` before this `*{name}`", span,
-                 "unknown alias", help=(f"mark a value with `&{name}` above, or put the text in quotes",))
+                 "unknown alias",
+                 help=(f"mark a value with `&{name}` above, or put the text in quotes",))
 
 
 def duplicate_key(key: str, span: Span, first: Span) -> Diagnostic:

@@ -90,11 +90,13 @@ def _inference(reading: Reading, values: dict[str, Any], node: Mapping) -> Workl
     whole = math.ceil(prompt.mean + output.mean)
     if "sequence" not in values:
         reading.inferred["workload.sequence"] = f"{whole} tok, mean prompt + mean output"
-    return Workload(
+    workload = Workload(
         mode="inference", dtype=values.get("dtype", "bf16"),
         sequence=values.get("sequence", whole), batch=values.get("batch", 1), prompt=prompt,
         output=output, arrivals=arrivals, slo_ttft_s=slo.get("ttft"), slo_tpot_s=slo.get("tpot"),
     )
+    _check_room(reading, workload, node)
+    return workload
 
 
 def _length(
@@ -184,12 +186,11 @@ def _slo(reading: Reading, values: dict[str, Any], node: Mapping) -> dict[str, f
 
 def _check_context(reading: Reading, workload: Workload, model: Model, node: Mapping) -> None:
     """Compare the tokens of a sequence with what the model was made for."""
-    keys: tuple[str, ...]
-    if workload.mode == "training":
-        tokens, keys, what = workload.sequence, ("sequence",), "the sequence"
-    else:
-        tokens = math.ceil(max(workload.sequence, workload.prompt.mean + workload.output.mean))
-        keys, what = ("sequence", "prompt", "output"), "prompt and output together"
+    keys: tuple[str, ...] = ("sequence",)
+    tokens = workload.sequence
+    if workload.mode == "inference":
+        keys = ("sequence", "prompt", "output")
+        tokens = math.ceil(max(tokens, workload.prompt.mean + workload.output.mean))
     if tokens <= model.context:
         return
     entry = next((e for k in keys if (e := node.get(k)) is not None), None)
@@ -197,9 +198,21 @@ def _check_context(reading: Reading, workload: Workload, model: Model, node: Map
     learned = model.positions == "learned"
     reading.add(Diagnostic(
         "E0509" if learned else "W0501",
-        f"{what} take{'s' if what == 'the sequence' else ''} {tokens:,} tokens, and {model.name} was made for {model.context:,}",
-        (Label(span, f"{tokens:,} tokens"),), "error" if learned else "warning",
-        "it has learned positions, so there are none beyond that" if learned else
-        "time and memory are still right; the quality of what it writes is another matter",
+        f"{tokens:,} tokens are more than the {model.context:,} that {model.name} was made for",
+        (Label(span, f"{' + '.join(keys[1:]) or 'sequence'}: {tokens:,} tokens"),),
+        "error" if learned else "warning",
+        "its positions are learned, so there are none beyond that" if learned else
+        "time and memory are computed all the same; what it would write is another matter",
         (f"shorten it to {model.context:,} tokens", "or take a model with a longer context"),
     ))
+
+
+def _check_room(reading: Reading, workload: Workload, node: Mapping) -> None:
+    """The context that memory is kept for must hold what is asked."""
+    needed = math.ceil(workload.prompt.mean + workload.output.mean)
+    entry = node.get("sequence")
+    if entry is not None and workload.sequence < needed:
+        reading.add(problems.error(
+            "E0509", f"{workload.sequence:,} tokens are too few for prompt and output",
+            entry.value.span, f"{needed:,} are needed",
+            help=(f"write `sequence: {needed} tok`, or leave it out",)))
