@@ -68,8 +68,8 @@ class BlockBuilder:
                         phases=("forward", "backward"), per_context=per_context)
 
     def freeze(self, kind: str, layers: tuple[int, ...], output: str) -> Block:
-        """Return the block; its input is the activation `input`."""
-        self.activations.setdefault("input", Activation("input", (hidden(self.model),)))
+        """Return the block; its input is the activation `entry`."""
+        self.activations.setdefault("entry", Activation("entry", (hidden(self.model),)))
         return Block(
             kind=kind,  # type: ignore[arg-type]  # the four callers pass literals
             layers=layers,
@@ -77,7 +77,7 @@ class BlockBuilder:
             activations=self.activations,
             caches=self.caches,
             ops=tuple(self.ops),
-            input="input",
+            input="entry",
             output=output,
         )
 
@@ -90,12 +90,12 @@ def hidden(m: Model) -> Dim:
 def layer(m: Model, kind: str, layers: tuple[int, ...]) -> Block:
     """Return one transformer layer: pre-norm attention and MLP around a residual stream."""
     b = BlockBuilder(m)
-    x = attention(b, b.norm("norm1", "input"))
+    x = attention(b, b.norm("norm1", "entry"))
     if m.dropout:
         x = b.dropout("dropout1", x)
     if m.post_norms:
         x = b.norm("post_norm1", x)
-    residual = b.add("residual1", "residual", (x, "input"), (hidden(m),))
+    residual = b.add("residual1", "residual", (x, "entry"), (hidden(m),))
     source = b.norm("norm2", residual)
     x = experts(b, source) if kind == "moe" else mlp(b, "mlp", source, m.ffn)
     if m.dropout:

@@ -21,9 +21,9 @@ def resolve(model: Model) -> Graph:
 
 def _embed(m: Model) -> Block:
     b = BlockBuilder(m)
-    b.activations["input"] = Activation("input", (Dim("ids", 1),), bits=32)
+    b.activations["entry"] = Activation("entry", (Dim("ids", 1),), bits=32)
     weight = Weight("embed", (Dim("vocab", m.vocab), Dim("dim_out", m.hidden)))
-    out = b.add("embed", "embedding", ("input",), (hidden(m),), weight=weight)
+    out = b.add("embed", "embedding", ("entry",), (hidden(m),), weight=weight)
     if m.positions == "learned":
         b.weights["positions"] = Weight(
             "positions", (Dim("positions", m.context), Dim("dim_out", m.hidden))
@@ -35,7 +35,7 @@ def _embed(m: Model) -> Block:
 
 def _head(m: Model) -> Block:
     b = BlockBuilder(m)
-    x = b.norm("final_norm", "input")
+    x = b.norm("final_norm", "entry")
     logits = (Dim("vocab", m.vocab),)
     dims = (Dim("dim_in", m.hidden), Dim("vocab", m.vocab))
     head = b.add("head", "matmul", (x,), logits, weight=Weight("head", dims), saves=(x,))

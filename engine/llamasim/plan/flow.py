@@ -129,6 +129,8 @@ def _visit(walk: _Walk, index: int, step: Step) -> None:
         result = _pointwise(walk, index, step)
     for output in step.outputs:
         walk.write(index, output, result)
+    for made in step.saves:
+        walk.stored.setdefault(made, result)  # a mask lies as the values that it masks
 
 
 def _product(walk: _Walk, index: int, step: Step) -> str:

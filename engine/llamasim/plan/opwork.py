@@ -92,6 +92,7 @@ def _attention(local: Local, index: int, step: Step, part: Part, *, cached: bool
         read_per_pair=pair_in, write_per_pair=pair_out, read_per_kv_token=kv,
         # Two products in the backward pass of each plain one; the fused kernel's are its own.
         runs=2.0 if backward and step.kind != "fused_attention" else 1.0,
+        flops_scale=local.rows_used(index, step.inputs[0]),  # queries that this device handles
         format=_cache_format(local, step) if cached else None,
     )
 
@@ -202,7 +203,7 @@ def _with_cells(local: Local, step: Step, work: OpWork, phase: str) -> OpWork:
     math = facts.symbol("op", step.ops[-1].name, "numerics.math", local.dtype, phase)
     return attrs.evolve(
         work,
-        flops_scale=scale, flops_fixed=work.flops_fixed + fixed,
+        flops_scale=work.flops_scale * scale, flops_fixed=work.flops_fixed + fixed,
         flops_per_token=work.flops_per_token + per_token,
         read_scale=reads, write_scale=writes,
         read_fixed=work.read_fixed + extra_read, write_fixed=work.write_fixed + extra_write,

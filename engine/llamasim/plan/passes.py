@@ -16,7 +16,7 @@ from llamasim.plan.communication import (
 from llamasim.plan.flow import PARTIAL, REPLICATED, TOKEN_DIMS, Flow
 from llamasim.plan.local import Local
 from llamasim.plan.opwork import op_work
-from llamasim.plan.spec import CommWork, Work
+from llamasim.plan.spec import CommWork, Part, Work
 from llamasim.plan.steps import Step
 
 
@@ -43,14 +43,13 @@ class Passes:
             work += copies(self.local, self.steps[-1].outputs[:1], to_host=False)
         return tuple(work)
 
-    def _kernel(self, index: int, step: Step, part: str) -> list[Work]:
+    def _kernel(self, index: int, step: Step, part: Part) -> list[Work]:
         by_sequence = self.phase in ("prefill", "decode") and step.name in ("head", "sample")
         phase = "forward" if self.phase == "backward" else self.phase
         work: list[Work] = [*forward_moves(self.local, index, "input", phase)]
         work += rotations(self.local, index, step.inputs[1:], phase)
         work += self._weight_copies(step)
-        kind = "recompute" if part == "recompute" else "forward"
-        work.append(op_work(self.local, index, step, phase, kind, rows_by_sequence=by_sequence))
+        work.append(op_work(self.local, index, step, phase, part, rows_by_sequence=by_sequence))
         if step.kind == "loss":
             work += loss_reductions(self.local, index, step.inputs[0])
         work += forward_moves(self.local, index, "output", phase)
@@ -160,7 +159,7 @@ class Passes:
         return found
 
     def split_kernels(self, flow: Flow) -> dict[int, bool]:
-        """Return for each kernel whether its work is split along an axis while an input is whole."""
+        """Return which kernels split their work along an axis."""
         return {
             index: self._splits(index, step, flow)
             for index, step in enumerate(self.steps)

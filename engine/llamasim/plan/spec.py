@@ -48,7 +48,7 @@ class StepShape:
 
     @staticmethod
     def of(sequences: float, new_tokens: float, context: float = 0.0) -> StepShape:
-        """Return the shape of `sequences` equal sequences that each add `new_tokens` to `context`."""
+        """Return the shape of equal sequences that each add `new_tokens` to `context`."""
         full = new_tokens * (context + new_tokens)
         pairs = new_tokens * context + new_tokens * (new_tokens + 1) / 2
         total = context + new_tokens
