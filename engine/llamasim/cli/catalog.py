@@ -35,7 +35,7 @@ _COLUMNS = {
     ),
     "instances": (
         ("device", "device"), ("n", "devices"), ("USD/h", "price"), ("spot", "price_spot"),
-        ("region", "region"), ("read on", "price_date"),
+        ("read on", "price_date"),
     ),
     "runtimes": (
         ("host", "host"), ("launch", "launch"), ("graphs", "graphs"),
