@@ -214,6 +214,8 @@ _RUNTIME = (
     _share("gemv_concurrency", "over the device's bytes per clock", default=1.0),
     Field("formats", "formats", dict, NONE, default=MappingProxyType({}),
           doc="bandwidth share of matrix-vector kernels by storage format"),
+    _text("half_math", "arithmetic of 16-bit kernels, where the device has a rate for it",
+          default=""),
     _share("overlap_tax", "share of multiprocessors a running collective takes", default=0.0),
     _size("reserve", "context and libraries on each device", required=True),
     _share("fragmentation", "share of allocated memory lost", default=0.0),

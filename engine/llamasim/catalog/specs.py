@@ -195,8 +195,8 @@ class Runtime:
         memory_efficiency: over the device's own, for streaming kernels.
         gemv_concurrency: over the device's `bytes_per_clock`, for matrix-vector kernels.
         formats: bandwidth share by storage format of matrix-vector kernels (`q4_k`: 0.85, ...).
-        arithmetic: what its kernels compute in instead of a named arithmetic, on devices that
-            have a rate for it (`fp16`: `fp16_acc16`).
+        half_math: arithmetic of its 16-bit kernels (`fp16_acc16`), on devices that have a rate for
+            it; empty where they accumulate in 32 bits.
         overlap_tax: share of multiprocessors that a running collective takes from compute.
         reserve_bytes: context and library memory on each device.
         fragmentation: share of allocated memory lost to the allocator.
@@ -224,6 +224,6 @@ class Runtime:
     token_budget: int
     max_sequences: int
     kv_block: int
-    arithmetic: Mapping[str, str] = attrs.field(factory=dict)
+    half_math: str = ""
     sources: Mapping[str, str] = attrs.field(factory=dict)
     notes: str = ""
