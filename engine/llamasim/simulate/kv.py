@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import math
 
+import attrs
+
 from llamasim.plan.spec import Plan, RankClass, StepShape
 from llamasim.scenario.spec import Scenario
-from llamasim.simulate.levels import Level, constant
-from llamasim.simulate.memory import blocks_of, resident, transient_of, with_reserve
+from llamasim.simulate.cache import UNBOUNDED
+from llamasim.simulate.levels import Level, constant, peak
+from llamasim.simulate.memory import (
+    blocks_of,
+    host_resident,
+    resident,
+    transient_of,
+    with_reserve,
+)
 
 
 def kv_bytes(plan: Plan, rank: RankClass, length: float, place: str) -> float:
@@ -40,3 +49,40 @@ def inference_levels(
     gathered = sorted((b.gathered_bytes for b in blocks), reverse=True)
     levels["buffers"] = sum(gathered[: 1 + plan.schedule.prefetch])
     return with_reserve({k: constant(v) for k, v in levels.items()}, scenario)
+
+
+@attrs.frozen
+class Room:
+    """What is left for the cache: whole blocks on the tightest rank class.
+
+    Attributes:
+        blocks: of `block` tokens each; the same number of tokens on every stage.
+        bytes_per_block: on each rank class, on its devices and on their hosts.
+
+    """
+
+    blocks: int
+    block: int
+    bytes_per_block: tuple[float, ...]
+    host_bytes_per_block: tuple[float, ...]
+
+
+def room(plan: Plan, scenario: Scenario, largest: StepShape, longest: float) -> Room:
+    """Return the cache's room beside weights, working set and reserve."""
+    cluster, block = scenario.cluster, max(1, plan.schedule.kv_block)
+    here = min(cluster.devices_per_node, cluster.devices)
+    device_rows, host_rows, counts = [], [], [UNBOUNDED]
+    for rank in plan.ranks:
+        levels = inference_levels(plan, rank, scenario, largest, 0, longest)
+        left = cluster.device.memory_bytes * scenario.runtime.memory_share - peak(levels)[0]
+        # Layers with a window keep fewer tokens of a long sequence; this is their mean.
+        each = kv_bytes(plan, rank, longest, "device") / longest * block
+        apart = kv_bytes(plan, rank, longest, "host") / longest * block
+        if cluster.device.unified:
+            each, apart = each + apart, 0.0
+        host_left = cluster.host.memory_bytes / here - host_resident(plan, rank)
+        counts += [int(max(0.0, left) // each)] if each > 0 else []
+        counts += [int(max(0.0, host_left) // apart)] if apart > 0 else []
+        device_rows.append(each)
+        host_rows.append(apart)
+    return Room(min(counts), block, tuple(device_rows), tuple(host_rows))

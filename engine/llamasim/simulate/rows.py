@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import attrs
 import numpy as np
 
 from llamasim.simulate.trace import Iterations, Tasks
+
+#: Start, end, steps, prefill tokens, decoding sequences, cached tokens read, waiting requests.
+IterationRow = tuple[float, float, int, int, int, float, int]
 
 
 @attrs.define(eq=False)
@@ -34,7 +39,7 @@ class TaskRows:
 class IterationRows:
     """Iterations in order of their start."""
 
-    _rows: list[tuple[float, float, int, int, int, float, int]] = attrs.Factory(list)
+    _rows: list[IterationRow] = attrs.Factory(list)
 
     def add(
         self, start: float, end: float, steps: int, prefill: int, decoding: int, kv: float,
@@ -42,6 +47,13 @@ class IterationRows:
     ) -> None:
         """Add a run of `steps` equal iterations."""
         self._rows.append((start, end, steps, prefill, decoding, kv, waiting))
+
+    def __iter__(self) -> Iterator[IterationRow]:
+        return iter(self._rows)
+
+    def extend(self, other: IterationRows) -> None:
+        """Add another server's rows."""
+        self._rows += other._rows
 
     def build(self) -> Iterations:
         """Return the columns."""

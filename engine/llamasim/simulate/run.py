@@ -17,6 +17,10 @@ def run(plan: Plan, scenario: Scenario) -> Trace:
         from llamasim.simulate.training import train
 
         return train(plan, scenario)
+    if scenario.workload.serving:
+        from llamasim.simulate.serving import serve
+
+        return serve(plan, scenario)
     from llamasim.simulate.batch import run_batch
 
     return run_batch(plan, scenario)

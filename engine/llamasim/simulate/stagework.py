@@ -20,6 +20,8 @@ class StepTime:
         send_s: of one boundary transfer.
         host_s: host time before the step.
         waits: seconds a device waits inside its own work, by cause, averaged over devices.
+        latency: seconds from the step's start to its result.
+        slowest: seconds of the slowest stage.
 
     """
 
@@ -27,11 +29,14 @@ class StepTime:
     send_s: float
     host_s: float
     waits: Mapping[str, float]
+    latency: float = attrs.field(init=False)
+    slowest: float = attrs.field(init=False)
 
-    @property
-    def latency(self) -> float:
-        """Seconds from the step's start to its result."""
-        return self.host_s + sum(self.stages) + self.send_s * (len(self.stages) - 1)
+    def __attrs_post_init__(self) -> None:
+        hops = len(self.stages) - 1
+        latency = self.host_s + sum(self.stages) + self.send_s * hops
+        object.__setattr__(self, "latency", latency)
+        object.__setattr__(self, "slowest", max(self.stages))
 
 
 @attrs.frozen(eq=False)

@@ -88,6 +88,17 @@ class Iterations:
 
 
 @attrs.frozen
+class Rejection:
+    """A request that no server can ever serve, and why."""
+
+    request: int
+    arrived: float
+    prompt: int
+    output: int
+    reason: str
+
+
+@attrs.frozen
 class Fit:
     """Whether memory suffices on a rank class, and what is missing if not."""
 
@@ -114,7 +125,9 @@ class Trace:
         makespan: seconds from start to the last event.
         prefill_s, decode_s: single-batch inference only: time to first token and of the decode.
         exposed: seconds a device waited for each cause, averaged over devices: `collective:<axis>`,
-            `send`, `bubble`, `reduce`, `gather`, `host`, `copy`.
+            `send`, `bubble`, `reduce`, `gather`, `host`, `copy`, `idle` (no request to serve). The
+            rest of the makespan it computed.
+        rejected: serving only; requests that are in no other column.
 
     """
 
@@ -128,5 +141,6 @@ class Trace:
     exposed: Mapping[str, float]
     requests: Requests | None = None
     iterations: Iterations | None = None
+    rejected: tuple[Rejection, ...] = ()
     prefill_s: float | None = None
     decode_s: float | None = None
