@@ -189,7 +189,7 @@ class Runtime:
         launch_s: gap between two dependent kernels of one stream.
         graphs: whether kernels of a decode step are launched as one graph.
         graph_launch_s: gap between two kernels inside a graph.
-        kernels_per_layer_scale: kernels launched per modelled op (fusion below 1, eager above).
+        kernels_per_op: kernels launched per modelled op (fusion below 1, eager above).
         matmul_efficiency: kernel quality over the device's sustained matmul rate.
         attention_efficiency: share of the sustained rate that the fused attention kernel reaches.
         memory_efficiency: over the device's own, for streaming kernels.
