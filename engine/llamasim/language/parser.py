@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from llamasim import __version__
 from llamasim.assets import grammar_path
@@ -12,9 +14,31 @@ from llamasim.diagnostics import Diagnostic, Label, Source, Span
 from llamasim.language.ast import Module
 
 if TYPE_CHECKING:
-    from lark import Lark
+    from lark import Lark, Token
 
 MOST_BYTES = 1024 * 1024
+
+
+class _WholeWords:
+    """Has the lexer always try names, so that a keyword never matches part of a longer word."""
+
+    always_accept = ("NAME",)
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        """Return the tokens as they are."""
+        return stream
+
+
+#: How Lark is told to read the grammar; strict mode is a test of its own.
+OPTIONS: Mapping[str, Any] = MappingProxyType(
+    {
+        "parser": "lalr",
+        "lexer": "contextual",
+        "propagate_positions": True,
+        "maybe_placeholders": True,
+        "postlex": _WholeWords(),
+    }
+)
 
 
 @cache
@@ -23,14 +47,7 @@ def lark_parser() -> Lark:
     from lark import Lark
 
     grammar = grammar_path().read_text(encoding="utf-8")
-    return Lark(
-        grammar,
-        parser="lalr",
-        lexer="contextual",
-        propagate_positions=True,
-        maybe_placeholders=True,
-        cache=_cache_file(grammar) or False,
-    )
+    return Lark(grammar, cache=_cache_file(grammar) or False, **OPTIONS)
 
 
 def _cache_file(grammar: str) -> str | None:

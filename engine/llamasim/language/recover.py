@@ -1,20 +1,165 @@
-"""Reports the syntax errors of a file, several in one run."""
+"""Reports the syntax errors of a file, several in one run.
+
+After an error the parser skips to the next word that can begin a statement and drops states until
+that word fits; a misspelt keyword is taken as the keyword it resembles. So one mistake gives one
+message, and the rest of the file is still checked.
+"""
 
 from __future__ import annotations
 
-from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedInput
+import re
 
-from llamasim.diagnostics import Diagnostic, Label, Source, Span
+import attrs
+from lark import Lark, Token, Tree
+from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.parsers.lalr_interactive_parser import InteractiveParser
+
+from llamasim.diagnostics import Diagnostic, Source
+from llamasim.language.syntax import KEYWORDS, STATEMENTS, character_error, token_error
+
+MOST_ERRORS = 20
+
+_SKIP = re.compile(
+    r'(?P<string>"[^"\n]*")|(?P<comment>#[^\n]*|///[^\n]*)|(?P<word>[A-Za-z_][A-Za-z0-9_]*)'
+    r"|(?P<open>\{)|(?P<close>\})"
+)
+#: What may follow a word that is an attribute or a call, and not a statement.
+_NOT_A_STATEMENT = re.compile(r"[ \t]*[.(,/*+^]")
 
 
 def parse_with_errors(
     parser: Lark, source: Source
 ) -> tuple[Tree[Token] | None, list[Diagnostic]]:
-    """Parse a text that is known to have a mistake."""
+    """Parse a text that is known to have a mistake; a tree comes back where the end was reached."""
+    recovery = _Recovery(source)
     try:
-        return parser.parse(source.text), []
+        return parser.parse(source.text, on_error=recovery.on_error), recovery.diagnostics
     except UnexpectedInput as error:
-        line, column = max(error.line, 1), max(error.column, 1)
-        span = Span(source, line, column, line, column + 1)
-        return None, [Diagnostic("E0104", "this is not understood", (Label(span),))]
+        return _finish(error), recovery.diagnostics
+
+
+def _finish(error: UnexpectedInput) -> Tree[Token] | None:
+    """Return the tree of what was understood before the parse gave up, if that is a file."""
+    ip = getattr(error, "interactive_parser", None)
+    if ip is None:
+        return None
+    end = Token("$END", "")
+    while len(ip.parser_state.state_stack) > 1:
+        if _fits(ip, end):
+            tree = ip.feed_token(end)
+            return tree if isinstance(tree, Tree) else None
+        _pop(ip)
+    return None
+
+
+def _fits(ip: InteractiveParser, token: Token) -> bool:
+    """Whether a token can follow; tried without building anything."""
+    return token.type in ip.choices() and token.type in ip.accepts()
+
+
+def _pop(ip: InteractiveParser) -> None:
+    ip.parser_state.state_stack.pop()
+    ip.parser_state.value_stack.pop()
+
+
+@attrs.define
+class _Recovery:
+    """Decides after each error how the parse goes on."""
+
+    source: Source
+    diagnostics: list[Diagnostic] = attrs.field(factory=list)
+
+    def on_error(self, error: UnexpectedInput) -> bool:
+        """Note the error and bring the parser to where it can go on; False gives up."""
+        ip: InteractiveParser = error.interactive_parser  # type: ignore[attr-defined]
+        if len(self.diagnostics) >= MOST_ERRORS:
+            return False
+        if isinstance(error, UnexpectedCharacters):
+            at = ip.lexer_thread.state.line_ctr.char_pos
+            self.diagnostics.append(character_error(self.source, error, ip.accepts()))
+            return self._resume(ip, at, at + 1)
+        if not isinstance(error, UnexpectedToken):
+            return False
+        token = error.token
+        diagnostic, meant = token_error(self.source, token, ip)
+        self.diagnostics.append(diagnostic)
+        if token.type == "$END":
+            return False
+        if meant is not None:
+            ip.feed_token(Token.new_borrow_pos(meant, str(token), token))
+            return True
+        start = token.start_pos or 0
+        return self._resume(ip, start, ip.lexer_thread.state.line_ctr.char_pos)
+
+    def _resume(self, ip: InteractiveParser, start: int, reached: int) -> bool:
+        """Skip from `start` to a word that fits, and leave the lexer behind it.
+
+        `reached` is how far the lexer has read, which is never before `start`.
+        """
+        text, depth, at = self.source.text, 0, start
+        while match := _SKIP.search(text, at):
+            at = match.end()
+            kind = match.lastgroup
+            if kind == "open":
+                depth += 1
+            elif kind == "close" and depth:
+                depth -= 1
+            elif kind == "close" and self._take(ip, Token("RBRACE", "}"), match, reached):
+                return True
+            elif (kind == "word" and not depth and self._begins(match)
+                  and self._take(ip, self._keyword(match), match, reached)):
+                return True
+        _forward(ip, text, len(text))
+        return self._take_end(ip)
+
+    def _begins(self, match: re.Match[str]) -> bool:
+        """Whether a word is a statement's keyword at the beginning of a line or a block."""
+        text, start = self.source.text, match.start()
+        if match.group() not in STATEMENTS or _NOT_A_STATEMENT.match(text, match.end()):
+            return False
+        before = text[text.rfind("\n", 0, start) + 1 : start].rstrip()
+        return not before or before[-1] in "{}"
+
+    @staticmethod
+    def _keyword(match: re.Match[str]) -> Token:
+        return Token(KEYWORDS[match.group()], match.group())
+
+    def _take(
+        self, ip: InteractiveParser, token: Token, match: re.Match[str], reached: int
+    ) -> bool:
+        """Drop states until a token fits, and feed it; False leaves the parser as it was."""
+        probe = ip.copy(deepcopy_values=False)
+        drops = 0
+        while not _fits(probe, token):
+            if len(probe.parser_state.state_stack) <= 1:
+                return False
+            _pop(probe)
+            drops += 1
+        for _ in range(drops):
+            _pop(ip)
+        text = self.source.text
+        line = text.count("\n", 0, match.start()) + 1
+        column = match.start() - text.rfind("\n", 0, match.start())
+        ip.feed_token(Token(
+            token.type, str(token), match.start(), line, column, line,
+            column + len(token), match.end(),
+        ))
+        _forward(ip, text, match.end())
+        return True
+
+    @staticmethod
+    def _take_end(ip: InteractiveParser) -> bool:
+        """At the end of the text: drop what is unfinished; the parser then sees the end."""
+        end = Token("$END", "")
+        while not _fits(ip, end):
+            if len(ip.parser_state.state_stack) <= 1:
+                return False
+            _pop(ip)
+        return True
+
+
+def _forward(ip: InteractiveParser, text: str, to: int) -> None:
+    counter = ip.lexer_thread.state.line_ctr
+    if to > counter.char_pos:
+        # Lark's lexer counts lines by what it is fed.
+        counter.feed(text[counter.char_pos : to])  # type: ignore[arg-type]

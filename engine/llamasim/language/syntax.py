@@ -1,0 +1,206 @@
+"""Messages about text that the grammar does not allow."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from lark import Token
+from lark.exceptions import UnexpectedCharacters
+from lark.parsers.lalr_interactive_parser import InteractiveParser
+
+from llamasim.diagnostics import Diagnostic, Label, Source, Span, nearest
+from llamasim.units import UNITS
+
+ITEMS = ("source", "const", "fn", "technique", "test")
+MEMBERS = ("param", "let", "axis", "model", "bring", "requires", "advise", "conflicts", "refines",
+           "on", "claim")
+EFFECTS = ("set", "scale", "add", "cap", "raise", "shard", "reduce", "gather", "exchange", "send",
+           "rotate", "place", "drop", "fuse", "run", "overlap")
+HEADERS = ("edition", "module", "import")
+_TEST_LINES = ("given", "expect")
+#: Words that begin a statement.
+STATEMENTS = frozenset((*HEADERS, *ITEMS, *MEMBERS, *EFFECTS, *_TEST_LINES))
+_INNER = ("as", "in", "size", "inside", "after", "else", "because", "with", "for", "when", "from",
+          "note", "of", "except", "during", "where", "by", "to", "at", "over", "until", "times",
+          "up", "within", "if", "then", "or", "and", "not", "divides", "true", "false")
+#: Every keyword with the name of its terminal.
+KEYWORDS: Mapping[str, str] = MappingProxyType(
+    {w: w.upper() for w in (*sorted(STATEMENTS), *_INNER)}
+)
+_WORDS = {t: w for w, t in KEYWORDS.items()}
+
+_GROUPS = (
+    (frozenset(w.upper() for w in EFFECTS), "another effect"),
+    (frozenset(w.upper() for w in MEMBERS), "another member of the technique"),
+    (frozenset(w.upper() for w in ITEMS), "another declaration"),
+    (frozenset(("PLUS", "MINUS", "STAR", "SLASH", "CIRCUMFLEX", "CMP", "AND", "OR", "DIVIDES")),
+     "an operator"),
+    (frozenset(("NUMBER", "NAME", "IF", "NOT", "MINUS", "LPAR", "TRUE", "FALSE")), "a value"),
+    (frozenset(("NUMBER", "NAME", "NOT", "MINUS", "LPAR", "TRUE", "FALSE")), "a value"),
+    (frozenset(("NUMBER", "NAME", "MINUS", "LPAR", "TRUE", "FALSE")), "a value"),
+)
+_SIGNS = {
+    "LBRACE": "`{`", "RBRACE": "`}`", "LPAR": "`(`", "RPAR": "`)`", "COLON": "`:`",
+    "COMMA": "`,`", "EQUAL": "`=`", "DOT": "`.`", "PERCENT": "`%`", "PLUS": "`+`", "MINUS": "`-`",
+    "STAR": "`*`", "SLASH": "`/`", "CIRCUMFLEX": "`^`", "NAME": "a name", "NUMBER": "a number",
+    "STRING": 'a text in `"`', "GLOB": "a pattern such as `*.attn.*`", "CMP": "a comparison",
+    "__ANON_0": "`..`", "$END": "the end of the file", "DOC": "`///`",
+}
+
+
+def character_error(
+    source: Source, error: UnexpectedCharacters, accepted: Iterable[str]
+) -> Diagnostic:
+    """Return the finding of a character that begins nothing."""
+    line, column = max(error.line, 1), max(error.column, 1)
+    text = source.line(line)
+    char = text[column - 1 : column]
+    if char == '"':
+        span = Span(source, line, column, line, max(len(text.rstrip()) + 1, column + 1))
+        return Diagnostic("E0106", "this text has no end", (Label(span, "begins here"),),
+                          why="a text stays on one line", help=('put a `"` behind its last word',))
+    span = Span(source, line, column, line, column + 1)
+    return Diagnostic(
+        "E0106", f"`{char}` has no meaning here", (Label(span, "not understood"),),
+        why=f"expected {_expected(accepted)}", help=_character_help(char),
+    )
+
+
+def _character_help(char: str) -> tuple[str, ...]:
+    ways = {
+        "'": 'put texts in `"`', "/": "write a remark behind `#`, a description behind `///`",
+        "!": "write `not`, or `!=`", "&": "write `and`", "|": "write `or`", ";": "leave it out",
+        "[": "write ranges as `1..8` and choices as `{32, 64}`", "=": "compare with `==`",
+        "]": "write ranges as `1..8` and choices as `{32, 64}`", "<": "compare with `<` or `<=`",
+    }
+    return (ways.get(char, "remove it"),)
+
+
+def token_error(
+    source: Source, token: Token, ip: InteractiveParser
+) -> tuple[Diagnostic, str | None]:
+    """Return the finding of a word out of place, and the terminal that was probably meant."""
+    accepted = ip.accepts()
+    span = _span(source, token)
+    if token.type == "$END":
+        return _end_error(source, accepted), None
+    word = str(token)
+    meant = _meant(word, accepted) if word.isidentifier() else None
+    if meant is not None:
+        keyword = _WORDS[meant]
+        return Diagnostic(
+            "E0103", f"`{word}` is not a keyword", (Label(span, f"expected {_expected(accepted)}"),),
+            help=(f"did you mean `{keyword}`?",),
+        ), meant
+    special = _special(source, token, span, ip, accepted)
+    if special is not None:
+        return special, None
+    return Diagnostic(
+        "E0104", f"expected {_expected(accepted)}", (Label(span, f"found {_found(word)}"),),
+        help=_help(word, accepted),
+    ), None
+
+
+def _meant(word: str, accepted: Iterable[str]) -> str | None:
+    """Return the accepted keyword that a word misspells."""
+    words = [_WORDS[t] for t in sorted(accepted) if t in _WORDS]
+    if word in words or word in KEYWORDS:
+        return None
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.74)
+    return KEYWORDS[close[0]] if close else None
+
+
+def _span(source: Source, token: Token) -> Span:
+    line, column = token.line or 1, token.column or 1
+    end_line, end = token.end_line or line, token.end_column or column + len(token)
+    if end_line != line:
+        end_line, end = line, len(source.line(line)) + 1
+    return Span(source, line, column, end_line, max(end, column + 1))
+
+
+def _end_error(source: Source, accepted: Iterable[str]) -> Diagnostic:
+    lines = source.text.rstrip().split("\n")
+    line = lines[-1].rstrip()
+    span = Span(source, len(lines), max(len(line), 1), len(lines), max(len(line), 1) + 1)
+    accepted = set(accepted)
+    if not source.text.strip() or accepted & {"EDITION", "MODULE"}:
+        missing = "`edition`" if "EDITION" in accepted else "`module`"
+        return Diagnostic("E0101", f"this file ends before its {missing} line", (Label(span),),
+                          help=("begin it with\nedition 2026\nmodule family.name",))
+    way = "add `}`" if "RBRACE" in accepted else f"add {_expected(accepted)}"
+    return Diagnostic("E0105", f"the file ends, and {_expected(accepted)} is still expected",
+                      (Label(span, "ends here"),), help=(way,))
+
+
+def _special(
+    source: Source, token: Token, span: Span, ip: InteractiveParser, accepted: set[str]
+) -> Diagnostic | None:
+    """Return messages for mistakes that are common or that the legal set would not explain."""
+    word = str(token)
+    if "EDITION" in accepted:
+        return Diagnostic("E0101", "a rule file begins with its edition",
+                          (Label(span, f"found {_found(word)}"),),
+                          help=("begin it with\nedition 2026\nmodule family.name",))
+    if "MODULE" in accepted and "EDITION" not in accepted and len(accepted) == 1:
+        return Diagnostic("E0101", "the second line of a rule file is its module",
+                          (Label(span, f"found {_found(word)}"),),
+                          help=("write `module family.name`, the path of this file",))
+    before = ip.parser_state.value_stack[-1] if ip.parser_state.value_stack else None
+    after_number = isinstance(before, Token) and before.type == "NUMBER"
+    if after_number and word.isidentifier() and nearest(word, UNITS):
+        return None
+    if word in KEYWORDS and accepted == {"NAME"}:
+        return Diagnostic("E0104", f"`{word}` is a keyword, and a name is expected",
+                          (Label(span, "a keyword"),), help=(f"call it `{word}_` or so",))
+    if word == "=" and "CMP" in accepted:
+        return Diagnostic("E0104", "`=` does not compare", (Label(span),),
+                          help=("write `==`",))
+    return None
+
+
+def _found(word: str) -> str:
+    first = word.split("\n")[0]
+    return f"`{first[:40]}`"
+
+
+def _expected(accepted: Iterable[str]) -> str:
+    """Return the legal continuations in words."""
+    rest, parts = set(accepted) - {"DOC"}, []
+    if "SLASH" in rest:  # behind a value: what could lengthen it is noise
+        rest -= {"DOT", "LPAR", "IN", "PERCENT"}
+    for group, name in _GROUPS:
+        if group <= rest:
+            parts.append(name)
+            rest -= group
+    shown = sorted(_shown(t) for t in rest)
+    words = [*shown, *parts]
+    if len(words) > _MOST_WORDS:
+        words = [*words[:_MOST_WORDS], "..."]
+    if len(words) == 1:
+        return words[0]
+    return f"one of: {', '.join(words)}"
+
+
+_MOST_WORDS = 7
+
+
+def _shown(terminal: str) -> str:
+    if terminal in _WORDS:
+        return f"`{_WORDS[terminal]}`"
+    return _SIGNS.get(terminal, terminal.lower())
+
+
+def _help(word: str, accepted: set[str]) -> tuple[str, ...]:
+    if "RBRACE" in accepted and word in STATEMENTS:
+        return ("close the block before it with `}`",)
+    if word in ITEMS or word in MEMBERS or word in EFFECTS:
+        return (f"finish the statement before `{word}`",)
+    words = [_WORDS[t] for t in accepted if t in _WORDS]
+    close = nearest(word, sorted(words)) if word.isidentifier() else None
+    if close:
+        return (f"did you mean `{close}`?",)
+    if len(accepted) == 1:
+        return (f"put {_expected(accepted)} before it",)
+    return ("remove it, or finish the statement before it",)
