@@ -216,6 +216,8 @@ _RUNTIME = (
           doc="bandwidth share of matrix-vector kernels by storage format"),
     _text("half_math", "arithmetic of 16-bit kernels, where the device has a rate for it",
           default=""),
+    Field("on", "on", dict, None, default=MappingProxyType({}),
+          doc="figures that differ on a family of devices"),
     _share("overlap_tax", "share of multiprocessors a running collective takes", default=0.0),
     _size("reserve", "context and libraries on each device", required=True),
     _share("fragmentation", "share of allocated memory lost", default=0.0),

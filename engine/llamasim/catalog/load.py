@@ -112,6 +112,8 @@ def decode(kind: str, entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _decode(field: Field, raw: Any) -> Any:
+    if field.type is dict and field.dimension is None:
+        return {name: decode("runtimes", table) for name, table in raw.items()}
     if field.type is dict:
         return {k: _number(field, v) for k, v in raw.items()}
     if field.dimension is not None:

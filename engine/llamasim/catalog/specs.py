@@ -194,9 +194,12 @@ class Runtime:
         attention_efficiency: share of the sustained rate that the fused attention kernel reaches.
         memory_efficiency: over the device's own, for streaming kernels.
         gemv_concurrency: over the device's `bytes_per_clock`, for matrix-vector kernels.
-        formats: bandwidth share by storage format of matrix-vector kernels (`q4_k`: 0.85, ...).
+        formats: share of their rate that kernels reach by storage format of the weight
+            (`int4_group`: 0.85, ...), as dequantisation takes the rest.
         half_math: arithmetic of its 16-bit kernels (`fp16_acc16`), on devices that have a rate for
             it; empty where they accumulate in 32 bits.
+        on: figures that differ on a family of devices, because the program has another library of
+            kernels for it (`apple`: {`launch_s`: 12e-6}).
         overlap_tax: share of multiprocessors that a running collective takes from compute.
         reserve_bytes: context and library memory on each device.
         fragmentation: share of allocated memory lost to the allocator.
@@ -225,5 +228,6 @@ class Runtime:
     max_sequences: int
     kv_block: int
     half_math: str = ""
+    on: Mapping[str, Mapping[str, float | str]] = attrs.field(factory=dict)
     sources: Mapping[str, str] = attrs.field(factory=dict)
     notes: str = ""
