@@ -140,7 +140,8 @@ class Server:
 
     def _shared(self, latency: float, slowest: float) -> float:
         # Batches in other stages keep a stage busy for as long as each of them takes there.
-        return max(latency, self.lanes.busy * slowest)
+        busy = self.lanes.busy
+        return max(latency, busy * slowest) if busy > 1 else latency
 
     def _decode_run(self, decoding: int, cached: float) -> list[float]:
         """Return the ends of the decode steps until the batch may change."""
