@@ -123,8 +123,8 @@ def _visit(walk: _Walk, index: int, step: Step) -> None:
         keep = held in TOKEN_DIMS and kind == "norm"
         result = walk.read(index, step.inputs[0], None if keep else REPLICATED)
     elif kind == "loss":
-        held = walk.read(index, step.inputs[0], None)
-        result = held if held in TOKEN_DIMS else REPLICATED
+        # The probabilities that it keeps lie as the logits do; the loss itself is a few scalars.
+        result = walk.read(index, step.inputs[0], None)
     else:
         result = _pointwise(walk, index, step)
     for output in step.outputs:

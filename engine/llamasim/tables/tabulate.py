@@ -1,0 +1,131 @@
+"""From a trace to Arrow tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+import pyarrow as pa
+
+from llamasim import __version__
+from llamasim.simulate.trace import CATEGORIES, Trace
+from llamasim.tables.ops import op_table
+from llamasim.tables.schemas import (
+    CLAIMS,
+    COSTS,
+    FITS,
+    ITERATIONS,
+    LEDGER,
+    LINKS,
+    MEMORY,
+    REQUESTS,
+    VERSION,
+)
+from llamasim.tables.summary import FIELDS, summarize
+
+Tables = dict[str, pa.Table]
+
+
+def tabulate(trace: Trace) -> Tables:
+    """Return all tables of a run, each stamped with what made it."""
+    tables = {
+        "summary": summary_table(summarize(trace)),
+        "ops": op_table(trace),
+        "memory": _memory(trace),
+        "links": _links(trace),
+        "claims": _rows(trace.plan.claims, CLAIMS),
+        "ledger": _rows(trace.plan.ledger, LEDGER),
+        "costs": _costs(trace),
+        "fits": _fits(trace),
+    }
+    if trace.requests is not None:
+        tables["requests"] = _requests(trace)
+    if trace.iterations is not None:
+        i = trace.iterations
+        columns = [i.start, i.end, i.steps, i.prefill_tokens, i.decode_sequences, i.kv_tokens,
+                   i.waiting]
+        tables["iterations"] = pa.table(columns, schema=ITERATIONS)
+    stamp = {
+        "scenario": trace.scenario.name, "plan_hash": trace.plan.hash,
+        "seed": str(trace.scenario.seed), "llamasim": __version__, "schema": VERSION,
+    }
+    return {k: t.replace_schema_metadata(stamp) for k, t in tables.items()}
+
+
+def summary_table(row: Mapping[str, Any]) -> pa.Table:
+    """Return a one-row table of a summary."""
+    fields = []
+    for name, (unit, doc) in FIELDS.items():
+        value = row[name]
+        if isinstance(value, bool) or name == "fits":
+            kind = pa.bool_()
+        elif isinstance(value, str) or name in ("plan_hash", "scenario", "flops_convention"):
+            kind = pa.string()
+        else:
+            kind = pa.int64() if isinstance(value, int) else pa.float64()
+        metadata = {k: v for k, v in (("unit", unit), ("doc", doc)) if v}
+        fields.append(pa.field(name, kind, metadata=metadata or None))
+    return pa.table([[row[f.name]] for f in fields], schema=pa.schema(fields))
+
+
+def _words(values: Any, names: Sequence[str]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(values, pa.int32()), pa.array(names))
+
+
+def _memory(trace: Trace) -> pa.Table:
+    m = trace.memory
+    columns = [m.rank, _words(m.category, CATEGORIES), m.time, m.bytes]
+    return pa.table(columns, schema=MEMORY)
+
+
+def _links(trace: Trace) -> pa.Table:
+    links = trace.links
+    names, axes = (pa.array(list(v), pa.string()).dictionary_encode()
+                   for v in (links.name, links.axis))
+    columns = [links.rank, names, axes, links.start, links.end, links.bytes]
+    return pa.table(columns, schema=LINKS)
+
+
+def _requests(trace: Trace) -> pa.Table:
+    r = trace.requests
+    assert r is not None
+    columns = [np.arange(len(r.arrived)), r.arrived, r.admitted, r.first_token, r.finished,
+               r.prompt, r.output, r.preemptions]
+    return pa.table(columns, schema=REQUESTS)
+
+
+def _rows(records: Sequence[Any], schema: pa.Schema) -> pa.Table:
+    rows = [attrs.asdict(r) for r in records]
+    return pa.Table.from_pylist([{f.name: r[f.name] for f in schema} for r in rows], schema=schema)
+
+
+def _costs(trace: Trace) -> pa.Table:
+    hourly = trace.scenario.cluster.usd_per_hour
+    causes = dict(trace.exposed)
+    causes = {"compute": max(0.0, trace.makespan - sum(causes.values())), **causes}
+    rows = [
+        {
+            "cause": cause, "seconds": seconds,
+            "share": seconds / trace.makespan if trace.makespan > 0 else 0.0,
+            "usd": None if hourly is None
+            else hourly * trace.scenario.cluster.nodes * seconds / 3600,
+        }
+        for cause, seconds in causes.items()
+    ]
+    return pa.Table.from_pylist(rows, schema=COSTS)
+
+
+def _fits(trace: Trace) -> pa.Table:
+    rows: list[dict[str, Any]] = []
+    for fit, rank in zip(trace.fits, trace.plan.ranks, strict=True):
+        parts = {**fit.by_category, "total": fit.peak_bytes}
+        rows += [
+            {"rank_class": fit.rank, "devices": rank.multiplicity, "category": name,
+             "peak_bytes": size, "capacity_bytes": fit.capacity_bytes}
+            for name, size in parts.items()
+        ]
+        rows.append({"rank_class": fit.rank, "devices": rank.multiplicity, "category": "host",
+                     "peak_bytes": fit.host_bytes, "capacity_bytes": fit.host_capacity_bytes})
+    return pa.Table.from_pylist(rows, schema=FITS)
