@@ -213,7 +213,7 @@ _RUNTIME = (
     _share("memory_efficiency", "over the device's own", default=1.0),
     _share("gemv_concurrency", "over the device's bytes per clock", default=1.0),
     Field("formats", "formats", dict, NONE, default=MappingProxyType({}),
-          doc="bandwidth share of matrix-vector kernels by storage format"),
+          doc="share of the rate that matmuls reach, by storage format of the weight"),
     _text("half_math", "arithmetic of 16-bit kernels, where the device has a rate for it",
           default=""),
     Field("on", "on", dict, None, default=MappingProxyType({}),

@@ -194,7 +194,7 @@ class Runtime:
         attention_efficiency: share of the sustained rate that the fused attention kernel reaches.
         memory_efficiency: over the device's own, for streaming kernels.
         gemv_concurrency: over the device's `bytes_per_clock`, for matrix-vector kernels.
-        formats: share of their rate that kernels reach by storage format of the weight
+        formats: share of their arithmetic rate that matmuls reach by storage format of the weight
             (`int4_group`: 0.85, ...), as dequantisation takes the rest.
         half_math: arithmetic of its 16-bit kernels (`fp16_acc16`), on devices that have a rate for
             it; empty where they accumulate in 32 bits.

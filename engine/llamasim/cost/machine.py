@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from llamasim.catalog.specs import Device, Fabric, Host, Runtime
-from llamasim.scenario.spec import Scenario
+
+if TYPE_CHECKING:
+    from llamasim.scenario.spec import Scenario
 
 #: Share of a host's fp32 peak that matrix products reach, and of its memory bandwidth (STREAM
 #: triad on two-channel and server DDR lies at 0.75 to 0.85 of the nominal figure).
@@ -74,6 +76,7 @@ class Machine:
     """Devices, their host, their links and the program that drives them.
 
     Attributes:
+        runtime: with the figures that it has on this family of devices.
         inner: links the devices of a node; None on a single device.
         outer: links the nodes; bandwidth is one device's share.
         host_link: between a device and its host's memory.
@@ -93,6 +96,9 @@ class Machine:
     memo: dict[Any, Any] = attrs.field(init=False, eq=False, repr=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
+        here = self.runtime.on.get(self.device.family)
+        if here:
+            object.__setattr__(self, "runtime", attrs.evolve(self.runtime, on={}, **here))
         object.__setattr__(self, "processor", _of_device(self.device))
         object.__setattr__(self, "host_processor", _of_host(self.host))
 

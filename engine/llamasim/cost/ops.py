@@ -17,6 +17,8 @@ QUERY_BLOCK = 128
 KV_BLOCK = 256
 #: New tokens a sequence up to which a step counts as decoding (and is launched as a graph).
 DECODE_TOKENS = 8.0
+#: Share of the plain units' rate that matrix-vector kernels reach at most.
+PLAIN_SHARE = 0.5
 #: Floor of any efficiency, so that no shape takes forever.
 LEAST = 1e-3
 
@@ -54,12 +56,20 @@ def _compute_seconds(
 ) -> float:
     seconds = 0.0
     if work.product_flops > 0:
+        peak = processor.peak(_math(op, processor, machine))
         share = _product_share(op, work, shape, processor, machine)
-        rate = processor.peak(op.math) * processor.sustained
-        seconds = work.product_flops / (rate * max(LEAST, min(share, op.max_efficiency)))
+        # A product of few rows runs on the plain units, which no tile leaves idle.
+        plain = processor.vector_peak * PLAIN_SHARE / peak
+        share = min(max(share, plain), op.max_efficiency)
+        seconds = work.product_flops / (peak * processor.sustained * max(LEAST, share))
     if work.plain_flops > 0:
         seconds += work.plain_flops / (processor.vector_peak * processor.sustained)
     return seconds
+
+
+def _math(op: OpWork, processor: Processor, machine: Machine) -> str:
+    other = machine.runtime.half_math
+    return other if op.math in ("fp16", "bf16") and other in processor.peaks else op.math
 
 
 def _product_share(
@@ -74,7 +84,7 @@ def _product_share(
         return runtime.matmul_efficiency
     m, n, k, batch = _product_shape(op, work, shape)
     share = shape_efficiency(m, n, k, batch, processor.multiprocessors)
-    return runtime.matmul_efficiency * share
+    return runtime.matmul_efficiency * share * runtime.formats.get(op.format or "", 1.0)
 
 
 def _product_shape(
@@ -104,17 +114,21 @@ def _memory_rate(
 ) -> float:
     """Return bytes/s that an op's traffic moves at.
 
-    A matrix-vector kernel is further bound by the bytes its multiprocessors keep in flight
-    (Little's law), and a decoding attention kernel by how many blocks there are to run.
+    A kernel that streams weights or a cache for few rows is further bound by the bytes that its
+    multiprocessors keep in flight (Little's law), and a decoding attention kernel by how many
+    blocks there are to run.
     """
     runtime = machine.runtime
     rate = processor.bandwidth * processor.memory_efficiency * runtime.memory_efficiency
-    if op.n and op.k:
+    streams = op.n and op.k
+    attends = op.kind in ATTENTION or op.read_per_pair > 0
+    if streams or attends:
         flight = processor.multiprocessors * processor.clock_hz * processor.bytes_per_clock
         rate = min(rate, flight * runtime.gemv_concurrency)
-        rate *= runtime.formats.get(op.format or "", 1.0)
-    elif op.kind in ATTENTION and op.read_per_kv_token > 0 and shape.sequences > 0:
-        rate *= _kv_share(op, shape, processor)
+    if attends:
+        rate *= runtime.attention_efficiency
+        if op.read_per_kv_token > 0 and shape.sequences > 0:
+            rate *= _kv_share(op, shape, processor)
     return max(rate * op.max_memory_efficiency, 1.0)
 
 
