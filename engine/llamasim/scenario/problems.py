@@ -106,7 +106,8 @@ def several_documents(span: Span) -> Diagnostic:
 
 def tagged(span: Span, tag: str) -> Diagnostic:
     """E0502: `!tag`."""
-    return error("E0502", f"YAML tags such as `{tag}` have no meaning in a scenario", span, "tag",
+    written = tag.replace("tag:yaml.org,2002:", "!!")
+    return error("E0502", f"YAML tags such as `{written}` have no meaning in a scenario", span, "tag",
                  help=("delete the tag and keep the value",))
 
 
@@ -160,7 +161,8 @@ def missing(path: str, span: Span, doc: str, example: str) -> Diagnostic:
     """E0506: a required key that is not there."""
     key = path.rpartition(".")[2]
     text = f"add `{key}: {example}`" if example else f"add `{key}`"
-    return error("E0506", f"`{path}` is missing", span, f"needs `{key}`", why=doc, help=(text,))
+    return error("E0506", f"`{path}` is missing", span, f"needs `{key}`",
+                 why=doc[:1].lower() + doc[1:].rstrip("."), help=(text,))
 
 
 def wrong_kind(path: str, expected: str, got: str, span: Span, help: Sequence[str]) -> Diagnostic:

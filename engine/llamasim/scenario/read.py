@@ -47,7 +47,16 @@ def read(
         return None, found
     root = override(reading, root, overrides)
     _note_spans(reading, "", root)
-    return _assemble(reading, path, root, source)
+    scenario, found = _assemble(reading, path, root, source)
+    return scenario, sorted(found, key=lambda d: _order(d, source))
+
+
+def _order(finding: Diagnostic, source: Source) -> tuple[bool, int, int]:
+    """Order findings as the file has them, those elsewhere (`--set`) first."""
+    if not finding.labels or finding.labels[0].span.source is not source:
+        return (False, 0, 0)
+    span = finding.labels[0].span
+    return (True, span.line, span.column)
 
 
 def _load(path: Path) -> tuple[Source | None, Diagnostic | None]:

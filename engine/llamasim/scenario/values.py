@@ -160,6 +160,12 @@ def read_quantity(reading: Reading, field: Field, path: str, node: Scalar) -> Qu
 
 def _in_range(reading: Reading, field: Field, path: str, node: Scalar, value: float) -> bool:
     limits = limits_text(field)
+    if field.low is not None and field.low == field.high and value != field.low:
+        only = f"{field.low:g}"
+        reading.add(problems.error("E0518", f"`{path}` must be {only}", node.span,
+                                   f"this program knows {only} only",
+                                   help=(f"write `{field.key}: {only}`",)))
+        return False
     if not math.isfinite(value):
         problem = "is not a finite number"
     elif field.kind == "integer" and value != int(value):
@@ -180,10 +186,10 @@ def limits_text(field: Field) -> str:
     kind = "whole" if field.kind == "integer" else "finite"
     if field.low is None:
         return kind
-    low = f"above {field.low:g}" if field.above else f"at least {field.low:.12g}"
+    low = f"above {field.low:g}" if field.above else f"at least {field.low:,.12g}"
     if field.high is None or field.high >= 2**62:
         return f"{kind} and {low}"
-    return f"{kind}, {low} and at most {field.high:.12g}"
+    return f"{kind}, {low} and at most {field.high:,.12g}"
 
 
 def _names(reading: Reading, path: str, node: Node, at: Span) -> tuple[str, ...] | None:

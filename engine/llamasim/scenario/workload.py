@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
+import attrs
+
 from llamasim.catalog.specs import Model
 from llamasim.diagnostics import Diagnostic, Label, Span
 from llamasim.scenario import problems
@@ -109,7 +111,7 @@ def _length(
     path, at = f"workload.{key}", place(entry.value, entry.key)
     mean = LENGTH[1]
     if isinstance(given, Scalar):
-        number = read_number(reading, mean, path, given)
+        number = read_number(reading, attrs.evolve(mean, path=path), path, given)
         return otherwise if number is None else Length("fixed", number)
     if not isinstance(given, Mapping):
         ways = (f"write `{key}: 512 tok`",)
@@ -158,7 +160,7 @@ def _check_process(reading: Reading, process: str, node: Mapping, at: Span) -> N
     need = _NEEDS.get(process)
     if need is not None and node.get(need) is None:
         field = FIELDS[f"workload.arrivals.{need}"]
-        reading.add(problems.missing(field.path, at, f"`{process}` arrivals need it: {field.doc}",
+        reading.add(problems.missing(field.path, at, f"`{process}` arrivals need it",
                                      field.example))
     for entry in node.entries:
         key = entry.key.text
