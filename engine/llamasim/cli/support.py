@@ -1,0 +1,88 @@
+"""What commands share: finding scenarios, reading them, and saying what is wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from llamasim.assets import scenarios_dir
+from llamasim.diagnostics import Diagnostic, nearest, render, to_json
+
+if TYPE_CHECKING:
+    from llamasim.scenario.spec import Scenario
+
+
+def say(diagnostics: Sequence[Diagnostic], *, as_json: bool = False) -> None:
+    """Print diagnostics: text on standard error, or JSON on standard output."""
+    if not diagnostics:
+        return
+    if as_json:
+        click.echo(json.dumps({"diagnostics": to_json(diagnostics)}, indent=2))
+    else:
+        click.echo(render(list(diagnostics), color=sys.stderr.isatty()), err=True)
+
+
+def stop(diagnostics: Sequence[Diagnostic], *, as_json: bool = False) -> None:
+    """Print diagnostics and end with exit code 2 if there is an error among them."""
+    if any(d.is_error for d in diagnostics):
+        say(diagnostics, as_json=as_json)
+        raise SystemExit(2)
+
+
+def shipped() -> dict[str, Path]:
+    """Return the shipped scenarios by name (`cluster`, `guide/laptop-8b`)."""
+    root = scenarios_dir()
+    files = sorted(root.rglob("*.yaml"))
+    return {f.relative_to(root).with_suffix("").as_posix(): f for f in files}
+
+
+def find_scenario(text: str) -> tuple[Path | None, list[Diagnostic]]:
+    """Return the file that a path or a shipped scenario's name stands for."""
+    path = Path(text)
+    if path.exists():
+        return path, []
+    known = shipped()
+    name = text.removesuffix(".yaml").removeprefix("scenarios/")
+    if name in known:
+        return known[name], []
+    near = nearest(name, known)
+    help_ = (f"did you mean `{near}`?",) if near else ()
+    listed = ", ".join(n for n in known if "/" not in n)
+    return None, [
+        Diagnostic("E0702", f"there is no scenario `{text}`",
+                   help=(*help_, f"give a path to a YAML file, or one of: {listed}"))
+    ]
+
+
+def read_scenario(
+    text: str, overrides: Sequence[str] = (), rules: Sequence[str] = (), *, as_json: bool = False
+) -> Scenario:
+    """Return a scenario, or end with what is wrong with it."""
+    import attrs
+
+    from llamasim.scenario import read
+
+    path, said = find_scenario(text)
+    stop(said, as_json=as_json)
+    assert path is not None
+    scenario, said = read(path, tuple(overrides))
+    stop(said, as_json=as_json)
+    say([d for d in said if not d.is_error])
+    assert scenario is not None
+    if rules:
+        paths = (*(str(Path(r)) for r in rules), *scenario.rule_paths)
+        scenario = attrs.evolve(scenario, rule_paths=paths)
+    return scenario
+
+
+def headline(scenario: Scenario) -> str:
+    """Return one line about model and hardware."""
+    c = scenario.cluster
+    count = f"{c.devices:,} x " if c.devices > 1 else ""
+    return (f"{scenario.model.name} {scenario.workload.mode} on {count}{c.device.name}, "
+            f"{scenario.runtime.name}")

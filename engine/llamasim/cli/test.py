@@ -1,0 +1,46 @@
+"""`llamasim test`: run the `test` blocks of rule files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from llamasim.assets import rules_dir
+from llamasim.cli.support import say, stop
+from llamasim.diagnostics import Diagnostic, Source
+
+
+@click.command(name="test")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+def command(files: tuple[Path, ...]) -> None:
+    """Run the tests of rule FILES; without any, of the shipped rules."""
+    from llamasim.language import parse
+    from llamasim.study.ruletests import run_tests
+
+    passed = failed = 0
+    for path in files or sorted(rules_dir().rglob("*.rules")):
+        try:
+            source = Source(str(path), path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            stop([Diagnostic("E0708", f"{path} cannot be read", why=str(error),
+                             help=("give the path of a .rules file",))])
+            continue
+        module, said = parse(source)
+        stop(said)
+        assert module is not None
+        for outcome in run_tests(module, (_root(path, module.name),)):
+            passed += outcome.passed
+            failed += not outcome.passed
+            if not outcome.passed:
+                place = f"{path}:{outcome.span.line}"
+                click.echo(f"FAILED {place} {outcome.title}: got {outcome.actual}")
+                say(outcome.diagnostics)
+    click.echo(f"{passed} passed, {failed} failed")
+    if failed:
+        raise SystemExit(2)
+
+
+def _root(path: Path, module: str) -> Path:
+    """Return the folder from which a module's name is its path."""
+    return path.resolve().parents[module.count(".")]

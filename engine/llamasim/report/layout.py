@@ -1,0 +1,57 @@
+"""Aligned columns and readable numbers, within 100 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+WIDTH = 100
+_SMALL = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
+
+
+def columns(rows: Sequence[Sequence[str]], right: str = "", indent: int = 2) -> str:
+    """Return rows aligned; `right` names columns by number that are flushed right (`"12"`)."""
+    if not rows:
+        return ""
+    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            c.rjust(w) if str(i) in right else c.ljust(w)
+            for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append((" " * indent + "  ".join(cells)).rstrip()[:WIDTH])
+    return "\n".join(lines)
+
+
+def seconds(value: float) -> str:
+    """Return a duration with three significant digits and a fitting unit."""
+    if value >= 7200:
+        return f"{value / 3600:.1f} h"
+    for unit, name in _SMALL:
+        if value >= unit:
+            return f"{value / unit:.3g} {name}"
+    return f"{value * 1e6:.2g} us" if value > 0 else "0 s"
+
+
+def gib(size: float) -> str:
+    """Return bytes as GiB."""
+    return f"{size / 2**30:.2f} GiB" if size < 2**40 else f"{size / 2**40:.2f} TiB"
+
+
+def number(value: float) -> str:
+    """Return a number with thousands separated and at most four significant digits."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def bar(share: float, width: int = 24) -> str:
+    """Return a bar of `#`."""
+    return "#" * round(max(0.0, min(1.0, share)) * width)
+
+
+def money(value: float) -> str:
+    """Return US dollars."""
+    if value >= 1e6:
+        return f"${value / 1e6:,.2f} M"
+    return f"${value:,.2f}" if value >= 0.1 else f"${value:.3g}"

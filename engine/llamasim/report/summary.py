@@ -1,0 +1,172 @@
+"""The report of one run: the answer first, then where memory and time go, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llamasim.report.claims import claim_lines
+from llamasim.report.layout import bar, columns, money, number, seconds
+from llamasim.report.memory import memory_lines
+
+Row = Mapping[str, Any]
+
+
+def report_text(tables: Mapping[str, Any], name: str, head: str) -> str:
+    """Return the terminal report of a run from its tables.
+
+    Args:
+        tables: Arrow tables by name.
+        name: of the scenario.
+        head: one line about model and hardware.
+
+    """
+    summary: Row = tables["summary"].to_pylist()[0]
+    parts = [
+        f"{name}: {head}",
+        "",
+        *_answer(summary),
+        "",
+        *memory_lines(tables["fits"].to_pylist()),
+        "",
+        *_time(tables, summary),
+        "",
+        *_economy(summary),
+        *claim_lines(tables["claims"].to_pylist(), tables["ledger"].to_pylist()),
+        "",
+        *_techniques(tables["ledger"].to_pylist()),
+    ]
+    return "\n".join(parts)
+
+
+def _answer(s: Row) -> list[str]:
+    rows: list[tuple[str, str]] = []
+    if s["step_time_s"] is not None:
+        rows.append(("step time", seconds(s["step_time_s"])))
+        rows.append(("tokens/s", f"{number(s['tokens_per_s'])} in all, "
+                                 f"{number(s['tokens_per_s_per_gpu'])} a device"))
+    if s["model_tflops_per_gpu"] is not None and s["step_time_s"] is not None:
+        rows.append(("useful work", f"{s['model_tflops_per_gpu']:.0f} TFLOP/s a device, "
+                                    f"MFU {s['mfu']:.1%} ({s['flops_convention']})"))
+    rows += _inference(s)
+    rows.append(("memory", f"{s['peak_memory_gib']:.1f} of {s['capacity_gib']:.1f} GiB "
+                           + ("fits" if s["fits"] else "DOES NOT FIT")))
+    return columns([(f"{k}", v) for k, v in rows]).splitlines()
+
+
+def _inference(s: Row) -> list[tuple[str, str]]:
+    rows = []
+    for key, label in (("decode_tok_s", "decode"), ("prefill_tok_s", "prefill"),
+                       ("output_tok_s", "output"), ("total_tok_s", "total")):
+        if s[key] is not None:
+            rows.append((label, f"{number(s[key])} tok/s"))
+    for key, label in (("ttft_ms", "time to first token"), ("tpot_ms", "time per output token")):
+        mean = s[f"{key}_mean"]
+        if mean is not None:
+            spread = f"p50 {number(s[f'{key}_p50'])}, p99 {number(s[f'{key}_p99'])}"
+            rows.append((label, f"{number(mean)} ms mean ({spread})"))
+    if s["requests_per_s"] is not None:
+        rows.append(("requests", f"{number(s['requests_per_s'])} /s, "
+                                 f"{s['preemptions']} preemptions, "
+                                 f"{s['rejected_requests']} rejected"))
+    if s["slo_attained"] is not None:
+        rows.append(("within the slo", f"{s['slo_attained']:.1%} of requests"))
+    return rows
+
+
+def _time(tables: Mapping[str, Any], s: Row) -> list[str]:
+    costs = [c for c in tables["costs"].to_pylist() if c["share"] > 5e-5]
+    lines = [f"Time: {seconds(s['makespan_s'])}, mean over devices"]
+    rows = [
+        (_cause(c["cause"]), seconds(c["seconds"]), f"{c['share']:.1%}", bar(c["share"]))
+        for c in sorted(costs, key=lambda c: -c["seconds"])
+    ]
+    lines += columns(rows, right="12").splitlines()
+    return lines + _ops(tables["ops"], s)
+
+
+_CAUSES = {"bubble": "pipeline bubble", "reduce": "waiting for gradient reductions",
+           "gather": "waiting for weight gathers", "send": "waiting for stage boundaries",
+           "host": "waiting for the host", "copy": "waiting for host copies",
+           "compute": "computing", "idle": "idle (no request)"}
+
+
+def _cause(cause: str) -> str:
+    if cause.startswith("collective:"):
+        return f"waiting for collectives over {cause.removeprefix('collective:')}"
+    return _CAUSES.get(cause, cause)
+
+
+def _ops(ops: Any, s: Row) -> list[str]:
+    """Where computing goes on the first stage: by phase, and by what bounds it."""
+    if ops.num_rows == 0:
+        return []
+    import pyarrow.compute as pc
+
+    first = ops.filter(pc.equal(ops["rank_class"], 0))
+    spent = pc.subtract(first["end_s"], first["start_s"])
+    table = first.select(["phase", "bound", "stream"]).append_column("spent", spent)
+    table = table.filter(pc.equal(table["stream"].cast("string"), "compute"))
+    lines = ["", "  Computing on the first stage, by phase and by what bounds it"]
+    for key in ("phase", "bound"):
+        named = table.set_column(table.schema.get_field_index(key), key, table[key].cast("string"))
+        grouped = named.group_by(key).aggregate([("spent", "sum")]).to_pylist()
+        total = sum(g["spent_sum"] for g in grouped) or 1.0
+        grouped.sort(key=lambda g: -g["spent_sum"])
+        text = ", ".join(f"{g[key]} {g['spent_sum'] / total:.0%}" for g in grouped)
+        lines.append(f"    {text}")
+    return lines
+
+
+def _economy(s: Row) -> list[str]:
+    rows = []
+    if s["usd_per_million_tokens"] is not None:
+        rows.append(("cost", f"{money(s['usd_per_million_tokens'])} per million tokens "
+                             f"({money(s['usd_per_hour'])}/h)"))
+    if s["joules_per_token"] is not None:
+        rows.append(("energy", f"{number(s['joules_per_token'])} J per token (devices only)"))
+    if s["days_to_token_budget"] is not None:
+        dollars = s["usd_to_token_budget"]
+        text = f"{number(s['days_to_token_budget'])} days without interruptions"
+        rows.append(("token budget", text + (f", {money(dollars)}" if dollars else "")))
+    return columns(rows).splitlines()
+
+
+def _techniques(ledger: Sequence[Row]) -> list[str]:
+    if not ledger:
+        return ["Techniques: none in use"]
+    names = dict.fromkeys(r["technique"] for r in ledger)
+    lines = ["Techniques in use (`llamasim plan` shows what each one changed)"]
+    rows = []
+    for name in names:
+        mine = [r for r in ledger if r["technique"] == name]
+        cells = dict.fromkeys(r["cell"] or r["verb"] for r in mine)
+        rows.append((name, ", ".join(cells)))
+    return lines + columns(rows).splitlines()
+
+
+def compare_text(rows: Sequence[Row]) -> str:
+    """Return several runs side by side."""
+    fields = [
+        ("step_time_s", "step time s"), ("tokens_per_s", "tokens/s"),
+        ("decode_tok_s", "decode tok/s"), ("prefill_tok_s", "prefill tok/s"),
+        ("output_tok_s", "output tok/s"), ("ttft_ms_p50", "TTFT p50 ms"),
+        ("tpot_ms_p50", "TPOT p50 ms"), ("mfu", "MFU"), ("peak_memory_gib", "memory GiB"),
+        ("fits", "fits"), ("usd_per_million_tokens", "$ / M tokens"),
+        ("joules_per_token", "J / token"),
+    ]
+    lines: list[Sequence[str]] = [("", *(str(r["scenario"])[:18] for r in rows))]
+    for key, label in fields:
+        if any(r[key] is not None for r in rows):
+            lines.append((label, *(_cell(r[key]) for r in rows)))
+    return columns(lines, right="".join(str(i) for i in range(1, min(10, len(rows) + 1))))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    return number(value) if isinstance(value, float | int) else str(value)
+
+
