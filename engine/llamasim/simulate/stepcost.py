@@ -22,7 +22,7 @@ from llamasim.simulate.trace import Floats
 
 #: Grid points to a doubling: four keep the steps that matmuls take by tiles within a few percent.
 TOKEN_STEPS = 4
-KV_STEPS = 4
+KV_STEPS = 8
 
 
 def grid(value: float, steps: int) -> tuple[float, float]:

@@ -1,0 +1,58 @@
+"""Flows that share a link."""
+
+from __future__ import annotations
+
+import pytest
+from simpy import Environment
+
+from llamasim.simulate.ports import Ports, port_of
+
+
+def finish_times(flows: list[tuple[float, float, tuple[int, ...]]]) -> list[float]:
+    env = Environment()
+    ports, ends = Ports(env, 3), [-1.0] * len(flows)
+
+    def begin(number: int, at: float, seconds: float, route: tuple[int, ...]):  # type: ignore[no-untyped-def]
+        yield env.timeout(at)
+        ports.start(route, seconds, lambda: ends.__setitem__(number, env.now))
+
+    for number, flow in enumerate(flows):
+        env.process(begin(number, *flow))
+    env.run()
+    return ends
+
+
+OUT = port_of(0, True, False)
+
+
+def test_a_flow_alone_takes_its_own_time() -> None:
+    assert finish_times([(0.5, 1.0, (OUT,))]) == pytest.approx([1.5])
+
+
+def test_two_flows_share_a_port_equally() -> None:
+    """The first has half its bytes left when the second comes: 1.5, then the second at 2."""
+    assert finish_times([(0.0, 1.0, (OUT,)), (0.5, 1.0, (OUT,))]) == pytest.approx([1.5, 2.0])
+
+
+def test_flows_in_other_directions_do_not_meet() -> None:
+    back = (port_of(1, True, False), port_of(0, True, True))
+    there = (OUT, port_of(1, True, True))
+    assert finish_times([(0.0, 1.0, there), (0.0, 1.0, back)]) == pytest.approx([1.0, 1.0])
+
+
+def test_a_flow_goes_at_the_rate_of_its_busiest_port() -> None:
+    """Two leave stage 0; the third shares its entry into stage 1 with one of them."""
+    into = port_of(1, True, True)
+    flows = [(0.0, 1.0, (OUT, into)), (0.0, 1.0, (OUT,)), (0.0, 0.5, (into,))]
+    assert finish_times(flows) == pytest.approx([2.0, 2.0, 1.0])
+
+
+def test_a_load_takes_its_share() -> None:
+    env = Environment()
+    ports, ends = Ports(env, 1), []
+    ports.load(0, 0.0, 0.75)
+    ports.start((OUT,), 1.0, lambda: ends.append(env.now))
+    env.run(until=2.0)
+    ports.load(0, 0.0, 0.0)
+    env.run()
+    assert ends == pytest.approx([2.5])
