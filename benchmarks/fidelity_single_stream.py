@@ -53,7 +53,8 @@ def read(path: Path) -> list[Row]:
     with path.open(encoding="utf-8") as file:
         for r in csv.DictReader(file):
             model = get_model(r["model"])
-            if r["workload"] != "single_stream" or model is None:
+            single = r["workload"] == "single_stream" and r["batch_or_concurrency"] in ("", "1")
+            if not single or model is None:
                 continue
             rows.append(Row(
                 r["id"], r["device"], int(r["n_devices"] or 1), r["runtime"], model,

@@ -126,7 +126,8 @@ def _memory_rate(
         flight = processor.multiprocessors * processor.clock_hz * processor.bytes_per_clock
         rate = min(rate, flight * runtime.gemv_concurrency)
     if attends:
-        rate *= runtime.attention_efficiency
+        # A fused kernel streams the cache like any other; separate ones fall short of that.
+        rate *= 1.0 if op.kind == "fused_attention" else runtime.attention_efficiency
         if op.read_per_kv_token > 0 and shape.sequences > 0:
             rate *= _kv_share(op, shape, processor)
     return max(rate * op.max_memory_efficiency, 1.0)
