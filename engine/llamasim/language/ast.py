@@ -11,7 +11,6 @@ import attrs
 
 from llamasim.diagnostics import Span
 
-
 # --- expressions ---------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""From Lark's trees to the typed syntax tree. Written out by hand, so that mypy sees every field."""
+"""From Lark's trees to the typed syntax tree, written out so that mypy sees every field."""
 
 from __future__ import annotations
 
@@ -69,8 +69,9 @@ class Builder(ExprBuilder):
         kids: list[Node] = tree.children
         imports = tuple(self._import(k) for k in kids[2:] if k.data == "import_")
         items = tuple(self._documented(k) for k in kids[2:] if k.data == "item")
-        edition = self.number(kids[0].children[0])
-        return ast.Module(self.span(tree), int(edition), dotted(kids[1].children[0]), imports, items)
+        edition = int(self.number(kids[0].children[0]))
+        name = dotted(kids[1].children[0])
+        return ast.Module(self.span(tree), edition, name, imports, items)
 
     def _import(self, tree: Node) -> ast.Import:
         module, alias = tree.children

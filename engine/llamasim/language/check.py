@@ -2,10 +2,116 @@
 
 from __future__ import annotations
 
-from llamasim.diagnostics import Diagnostic
+from llamasim.diagnostics import Diagnostic, Label, Span
+from llamasim.language.ast import Const, Function, Module, SourceDecl, Technique, Test
+from llamasim.language.check_members import TechniqueCheck
+from llamasim.language.check_tests import check_test
+from llamasim.language.infer import Infer
+from llamasim.language.kinds import Kind, Known
 from llamasim.language.load import Program
+from llamasim.language.scope import (
+    Declared,
+    ModuleScope,
+    axes_of,
+    declare,
+    keyword_name,
+    kind_of_type,
+    name_in,
+)
+
+EDITION = 2026
 
 
 def check(program: Program) -> list[Diagnostic]:
     """Return what is wrong with the modules of a program, file by file."""
-    return []
+    found: list[Diagnostic] = []
+    for name in sorted(program.modules):
+        found += check_module(program.modules[name], program)
+    return found
+
+
+def check_module(module: Module, program: Program) -> list[Diagnostic]:
+    """Return what is wrong with one module; the program says what its imports declare."""
+    diagnostics: list[Diagnostic] = []
+    if module.edition != EDITION:
+        diagnostics.append(_edition(module))
+    scope = ModuleScope(module, axes_of(module, program))
+    _duplicates(module, diagnostics)
+    for item in module.items:
+        if isinstance(item, Const):
+            _constant(item, scope, diagnostics)
+        elif isinstance(item, Function):
+            _function(item, scope, diagnostics)
+        elif isinstance(item, Technique):
+            diagnostics += TechniqueCheck(scope, item, program).run()
+        elif isinstance(item, Test):
+            diagnostics += check_test(item, module, program)
+    return list(dict.fromkeys(diagnostics))
+
+
+def _edition(module: Module) -> Diagnostic:
+    span = module.span
+    at = Span(span.source, span.line, span.column, span.line, len(span.source.line(span.line)) + 1)
+    return Diagnostic(
+        "E0102", f"there is no edition {module.edition} of the rules language",
+        (Label(at, "unknown edition"),), help=(f"write `edition {EDITION}`",))
+
+
+def _duplicates(module: Module, diagnostics: list[Diagnostic]) -> None:
+    sources: dict[str, Declared] = {}
+    others: dict[str, Declared] = {}
+    for item in module.items:
+        if isinstance(item, SourceDecl):
+            declare(sources, item.name, "source", item.span, diagnostics)
+        elif not isinstance(item, Test):
+            what = {Const: "constant", Function: "function"}.get(type(item), "technique")
+            declare(others, item.name, what, item.span, diagnostics)
+            keyword_name(item.name, item.span, diagnostics)
+
+
+def _constant(item: Const, scope: ModuleScope, diagnostics: list[Diagnostic]) -> None:
+    infer = scope.infer()
+    wanted = kind_of_type(item.type, item.span, diagnostics)
+    kind = infer.infer(item.value)
+    if kind.word is not None and wanted.name == "number":
+        kind = infer.unknown_word(item.value.span, kind.word)
+    if infer.reads:
+        infer.report("E0202", "a constant reads nothing of the scenario",
+                     [(infer.reads[0].span, "not constant")], help=("use `let` in a technique",))
+    _fits(infer, item.name, item.value.span, kind, wanted)
+    diagnostics += infer.diagnostics
+    scope.names[item.name] = Known("constant", _joined(kind, wanted), item.span, item.value)
+
+
+def _joined(kind: Kind, wanted: Kind) -> Kind:
+    return kind if kind.name == wanted.name and kind.dimension == wanted.dimension else wanted
+
+
+def _fits(infer: Infer, name: str, span: Span, kind: Kind, wanted: Kind) -> None:
+    if "any" in (kind.name, wanted.name):
+        return
+    if kind.name != wanted.name or kind.dimension != wanted.dimension:
+        infer.report("E0201", f"`{name}` is declared as {wanted.text}, and this is {kind.text}",
+                     [(span, kind.text)], help=("change the type, or the unit of the value",))
+
+
+def _function(item: Function, scope: ModuleScope, diagnostics: list[Diagnostic]) -> None:
+    formals: dict[str, Known] = {}
+    seen: dict[str, Declared] = {}
+    for name, type_name in item.formals:
+        declare(seen, name, "argument", name_in(item.span, name), diagnostics)
+        kind = kind_of_type(type_name, item.span, diagnostics)
+        formals[name] = Known("argument", kind, item.span)
+    infer = scope.infer()
+    infer.names = {**scope.names, **formals}
+    wanted = kind_of_type(item.type, item.span, diagnostics)
+    infer.later = frozenset((*scope.later(), item.name))
+    result = infer.number(item.body) if wanted.name == "number" else infer.infer(item.body)
+    if any(r.attribute.elements for r in infer.reads):
+        read = next(r for r in infer.reads if r.attribute.elements)
+        infer.report("E0202", f"a function does not read `{read.attribute.path}` by itself",
+                     [(read.span, "of an element")],
+                     help=("take it as an argument and pass it where the function is called",))
+    _fits(infer, item.name, item.body.span, result, wanted)
+    diagnostics += infer.diagnostics
+    scope.functions[item.name] = item

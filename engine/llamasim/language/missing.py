@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llamasim.diagnostics import Diagnostic, Label, Span, nearest
 from llamasim.language.ast import Import, Module, Technique
+
+if TYPE_CHECKING:
+    from llamasim.language.load import Program
 
 _DECLARED = re.compile(r"^technique[ \t]+([A-Za-z_][A-Za-z0-9_]*)", re.MULTILINE)
 
@@ -122,3 +126,26 @@ def _folders(search: Sequence[Path]) -> str:
     from llamasim.language.load import shown_name
 
     return ", ".join(shown_name(p) for p in search) or "no folder"
+
+
+def no_such_technique(
+    name: str, span: Span, module: Module, program: Program
+) -> Diagnostic | None:
+    """Return the finding that a rule file names a technique that a loaded module lacks.
+
+    Modules that are not loaded are not looked into: a file may speak of techniques that are not in
+    use.
+    """
+    head, _, rest = name.partition(".")
+    alias = next((i.module for i in module.imports if i.alias == head and rest), None)
+    full = f"{alias}.{rest}" if alias else name if "." in name else f"{module.name}.{name}"
+    owner_name, _, last = full.rpartition(".")
+    owner = module if owner_name == module.name else program.modules.get(owner_name)
+    if owner is None or owner.technique(last) is not None:
+        return None
+    own = [i.name for i in owner.items if isinstance(i, Technique)]
+    guess = nearest(last, own)
+    return Diagnostic(
+        "E0221", f"`{owner.name}` has no technique `{last}`", (Label(span, "named here"),),
+        help=(f"did you mean `{guess}`?" if guess else f"it holds {', '.join(own) or 'none'}",),
+    )

@@ -12,10 +12,10 @@ import re
 import attrs
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
-from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from llamasim.diagnostics import Diagnostic, Source
-from llamasim.language.syntax import KEYWORDS, STATEMENTS, character_error, token_error
+from llamasim.language.keywords import KEYWORDS, STATEMENTS
+from llamasim.language.syntax import Parser, character_error, token_error
 
 MOST_ERRORS = 20
 
@@ -52,12 +52,12 @@ def _finish(error: UnexpectedInput) -> Tree[Token] | None:
     return None
 
 
-def _fits(ip: InteractiveParser, token: Token) -> bool:
+def _fits(ip: Parser, token: Token) -> bool:
     """Whether a token can follow; tried without building anything."""
     return token.type in ip.choices() and token.type in ip.accepts()
 
 
-def _pop(ip: InteractiveParser) -> None:
+def _pop(ip: Parser) -> None:
     ip.parser_state.state_stack.pop()
     ip.parser_state.value_stack.pop()
 
@@ -71,13 +71,13 @@ class _Recovery:
 
     def on_error(self, error: UnexpectedInput) -> bool:
         """Note the error and bring the parser to where it can go on; False gives up."""
-        ip: InteractiveParser = error.interactive_parser  # type: ignore[attr-defined]
+        ip: Parser = getattr(error, "interactive_parser", None)
         if len(self.diagnostics) >= MOST_ERRORS:
             return False
         if isinstance(error, UnexpectedCharacters):
             at = ip.lexer_thread.state.line_ctr.char_pos
             self.diagnostics.append(character_error(self.source, error, ip.accepts()))
-            return self._resume(ip, at, at + 1)
+            return self._resume(ip, at + 1)
         if not isinstance(error, UnexpectedToken):
             return False
         token = error.token
@@ -88,14 +88,10 @@ class _Recovery:
         if meant is not None:
             ip.feed_token(Token.new_borrow_pos(meant, str(token), token))
             return True
-        start = token.start_pos or 0
-        return self._resume(ip, start, ip.lexer_thread.state.line_ctr.char_pos)
+        return self._resume(ip, token.start_pos or 0)
 
-    def _resume(self, ip: InteractiveParser, start: int, reached: int) -> bool:
-        """Skip from `start` to a word that fits, and leave the lexer behind it.
-
-        `reached` is how far the lexer has read, which is never before `start`.
-        """
+    def _resume(self, ip: Parser, start: int) -> bool:
+        """Skip from `start` to a word that fits, and leave the lexer behind it."""
         text, depth, at = self.source.text, 0, start
         while match := _SKIP.search(text, at):
             at = match.end()
@@ -104,13 +100,20 @@ class _Recovery:
                 depth += 1
             elif kind == "close" and depth:
                 depth -= 1
-            elif kind == "close" and self._take(ip, Token("RBRACE", "}"), match, reached):
-                return True
-            elif (kind == "word" and not depth and self._begins(match)
-                  and self._take(ip, self._keyword(match), match, reached)):
-                return True
+            else:
+                token = self._opening(match) if not depth else None
+                if token is not None and self._take(ip, token, match):
+                    return True
         _forward(ip, text, len(text))
         return self._take_end(ip)
+
+    def _opening(self, match: re.Match[str]) -> Token | None:
+        """Return the token at which the parse can go on, if this is one."""
+        if match.lastgroup == "close":
+            return Token("RBRACE", "}")
+        if match.lastgroup == "word" and self._begins(match):
+            return Token(KEYWORDS[match.group()], match.group())
+        return None
 
     def _begins(self, match: re.Match[str]) -> bool:
         """Whether a word is a statement's keyword at the beginning of a line or a block."""
@@ -120,13 +123,7 @@ class _Recovery:
         before = text[text.rfind("\n", 0, start) + 1 : start].rstrip()
         return not before or before[-1] in "{}"
 
-    @staticmethod
-    def _keyword(match: re.Match[str]) -> Token:
-        return Token(KEYWORDS[match.group()], match.group())
-
-    def _take(
-        self, ip: InteractiveParser, token: Token, match: re.Match[str], reached: int
-    ) -> bool:
+    def _take(self, ip: Parser, token: Token, match: re.Match[str]) -> bool:
         """Drop states until a token fits, and feed it; False leaves the parser as it was."""
         probe = ip.copy(deepcopy_values=False)
         drops = 0
@@ -148,7 +145,7 @@ class _Recovery:
         return True
 
     @staticmethod
-    def _take_end(ip: InteractiveParser) -> bool:
+    def _take_end(ip: Parser) -> bool:
         """At the end of the text: drop what is unfinished; the parser then sees the end."""
         end = Token("$END", "")
         while not _fits(ip, end):
@@ -158,8 +155,8 @@ class _Recovery:
         return True
 
 
-def _forward(ip: InteractiveParser, text: str, to: int) -> None:
+def _forward(ip: Parser, text: str, to: int) -> None:
     counter = ip.lexer_thread.state.line_ctr
     if to > counter.char_pos:
         # Lark's lexer counts lines by what it is fed.
-        counter.feed(text[counter.char_pos : to])  # type: ignore[arg-type]
+        counter.feed(text[counter.char_pos : to])

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
+from typing import Any
 
 from lark import Token
 from lark.exceptions import UnexpectedCharacters
-from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from llamasim.diagnostics import Diagnostic, Label, Source, Span, nearest
+from llamasim.language.keywords import EFFECTS, ITEMS, KEYWORDS, MEMBERS, STATEMENTS
 from llamasim.units import UNITS
 
-ITEMS = ("source", "const", "fn", "technique", "test")
-MEMBERS = ("param", "let", "axis", "model", "bring", "requires", "advise", "conflicts", "refines",
-           "on", "claim")
-EFFECTS = ("set", "scale", "add", "cap", "raise", "shard", "reduce", "gather", "exchange", "send",
-           "rotate", "place", "drop", "fuse", "run", "overlap")
-HEADERS = ("edition", "module", "import")
-_TEST_LINES = ("given", "expect")
-#: Words that begin a statement.
-STATEMENTS = frozenset((*HEADERS, *ITEMS, *MEMBERS, *EFFECTS, *_TEST_LINES))
-_INNER = ("as", "in", "size", "inside", "after", "else", "because", "with", "for", "when", "from",
-          "note", "of", "except", "during", "where", "by", "to", "at", "over", "until", "times",
-          "up", "within", "if", "then", "or", "and", "not", "divides", "true", "false")
-#: Every keyword with the name of its terminal.
-KEYWORDS: Mapping[str, str] = MappingProxyType(
-    {w: w.upper() for w in (*sorted(STATEMENTS), *_INNER)}
-)
+#: Lark's `InteractiveParser`, whose methods have no types.
+Parser = Any
+
 _WORDS = {t: w for w, t in KEYWORDS.items()}
 
 _GROUPS = (
@@ -79,7 +66,7 @@ def _character_help(char: str) -> tuple[str, ...]:
 
 
 def token_error(
-    source: Source, token: Token, ip: InteractiveParser
+    source: Source, token: Token, ip: Parser
 ) -> tuple[Diagnostic, str | None]:
     """Return the finding of a word out of place, and the terminal that was probably meant."""
     accepted = ip.accepts()
@@ -90,10 +77,9 @@ def token_error(
     meant = _meant(word, accepted) if word.isidentifier() else None
     if meant is not None:
         keyword = _WORDS[meant]
-        return Diagnostic(
-            "E0103", f"`{word}` is not a keyword", (Label(span, f"expected {_expected(accepted)}"),),
-            help=(f"did you mean `{keyword}`?",),
-        ), meant
+        label = Label(span, f"expected {_expected(accepted)}")
+        return Diagnostic("E0103", f"`{word}` is not a keyword", (label,),
+                          help=(f"did you mean `{keyword}`?",)), meant
     special = _special(source, token, span, ip, accepted)
     if special is not None:
         return special, None
@@ -135,7 +121,7 @@ def _end_error(source: Source, accepted: Iterable[str]) -> Diagnostic:
 
 
 def _special(
-    source: Source, token: Token, span: Span, ip: InteractiveParser, accepted: set[str]
+    source: Source, token: Token, span: Span, ip: Parser, accepted: set[str]
 ) -> Diagnostic | None:
     """Return messages for mistakes that are common or that the legal set would not explain."""
     word = str(token)

@@ -1,0 +1,240 @@
+"""Checks rules: elements, phases, patterns, conditions and effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import attrs
+
+from llamasim.diagnostics import Span, nearest
+from llamasim.language.ast import (
+    Drop,
+    Effect,
+    Exchange,
+    Expr,
+    Fuse,
+    Gather,
+    Glob,
+    Overlap,
+    Place,
+    Reduce,
+    Rotate,
+    Rule,
+    Run,
+    Send,
+    Shard,
+    Write,
+)
+from llamasim.language.cells import (
+    CELLS,
+    ELEMENTS,
+    LIFETIMES,
+    PHASES,
+    PLACES,
+    TENSORS,
+    Cell,
+    Stratum,
+)
+from llamasim.language.check_writes import check_write
+from llamasim.language.globs import MOST_STARS
+from llamasim.language.infer import Infer
+from llamasim.language.kinds import Read
+from llamasim.language.scope import name_in
+from llamasim.language.vocabulary import OVERLAPPABLE, SHARD_DIMS, STREAMS
+from llamasim.units import DATA
+
+
+@attrs.frozen
+class RuleScope:
+    """A rule with what its condition reads."""
+
+    rule: Rule
+    infer: Infer
+    axes: tuple[str, ...]
+    where: tuple[Read, ...]
+
+    def expr(self, effect: Effect, check: Callable[[], object], stratum: Stratum) -> None:
+        """Check an effect's expressions, and that they read strictly below what it writes."""
+        before = len(self.infer.reads)
+        check()
+        for read in (*self.infer.reads[before:], *self.where):
+            _below(self, effect, read, stratum)
+            _on_element(self, read)
+
+    def word(self, word: str, known: Iterable[str], what: str, span: Span) -> None:
+        """Check a word against those that the language knows."""
+        pool = list(known)
+        if word in pool:
+            return
+        guess = nearest(word, pool)
+        self.infer.report(
+            "E0207", f"there is no {what} `{word}`", [(name_in(span, word), f"not {_a(what)}")],
+            help=(f"did you mean `{guess}`?" if guess else f"write one of {', '.join(pool)}",))
+
+    def axis(self, axis: str, span: Span) -> None:
+        """Check the name of a mesh axis."""
+        if axis in self.axes:
+            return
+        guess = nearest(axis, self.axes)
+        self.infer.report(
+            "E0207", f"there is no axis `{axis}` here", [(name_in(span, axis), "unknown axis")],
+            help=(f"did you mean `{guess}`?" if guess else
+                  "import the module that declares it, or add `axis NAME size EXPR`",))
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
+def check_rule(rule: Rule, infer: Infer, axes: tuple[str, ...]) -> None:
+    """Check one rule."""
+    scope = RuleScope(rule, infer, axes, ())
+    scope.word(rule.element, ELEMENTS, "element", rule.span)
+    for phase in rule.phases:
+        scope.word(phase, PHASES, "phase", rule.span)
+    check_globs((*rule.globs, *rule.excepts), infer)
+    if rule.element == "step" and (rule.globs or rule.excepts):
+        infer.report("E0206", "a step has no names to match",
+                     [((*rule.globs, *rule.excepts)[0].span, "no element of a step")],
+                     help=("write `on step { ... }`",))
+    if rule.where is not None:
+        before = len(infer.reads)
+        infer.truth(rule.where)
+        scope = attrs.evolve(scope, where=tuple(infer.reads[before:]))
+        for read in scope.where:
+            _on_element(scope, read)
+        infer.guard(rule.where, lambda: _effects(scope))
+        return
+    _effects(scope)
+
+
+def _effects(scope: RuleScope) -> None:
+    for effect in scope.rule.effects:
+        _CHECKS[type(effect)](scope, effect)
+
+
+def check_globs(globs: Iterable[Glob], infer: Infer) -> None:
+    """Check the shape of patterns."""
+    for glob in globs:
+        if glob.text.count("*") > MOST_STARS:
+            infer.report("E0207", f"this pattern has more than {MOST_STARS} stars",
+                         [(glob.span, "too many")], help=("write it with fewer, as `*.attn.*`",))
+
+
+def _below(scope: RuleScope, effect: Effect, read: Read, stratum: Stratum) -> None:
+    if read.attribute.stratum < stratum:
+        return
+    what = f"`{effect.cell}`" if isinstance(effect, Write) else "this effect"
+    also = [(read.let, "read by this `let`")] if read.let else []
+    scope.infer.report(
+        "E0208", f"this reads `{read.attribute.path}`, which is known only after {what} is",
+        [(read.span, f"{read.attribute.stratum.name.lower()}"),
+         (effect.span, f"written in the {stratum.name.lower()} pass"), *also],
+        why="facts, layout, numerics, cost and schedule are worked out in this order, once each",
+        help=("read something that is known earlier, such as a parameter",))
+
+
+def _on_element(scope: RuleScope, read: Read) -> None:
+    allowed, element = read.attribute.elements, scope.rule.element
+    if allowed is None or element in allowed or element not in ELEMENTS:
+        return
+    scope.infer.report(
+        "E0206", f"`{read.attribute.path}` is not known on {_a(element)}",
+        [(read.span, "read here"), (name_in(scope.rule.span, element), "by this rule")],
+        help=(f"read it in a rule on {', '.join(allowed)}",))
+
+
+# Effects.
+
+
+def _write(scope: RuleScope, effect: Write) -> None:
+    cell: Cell | None = CELLS.get(effect.cell)
+    stratum = cell.stratum if cell else Stratum.CLAIMS
+    scope.expr(effect, lambda: check_write(effect, cell, scope.rule, scope.infer), stratum)
+
+
+def _tensor(scope: RuleScope, effect: Effect, verb: str) -> None:
+    if scope.rule.element in TENSORS or scope.rule.element not in ELEMENTS:
+        return
+    scope.infer.report(
+        "E0206", f"`{verb}` is for tensors, and this rule is on {scope.rule.element}",
+        [(effect.span, "needs a tensor"),
+         (name_in(scope.rule.span, scope.rule.element), "not one")],
+        help=(f"write a rule on {', '.join(TENSORS)}",))
+
+
+def _shard(scope: RuleScope, effect: Shard) -> None:
+    _tensor(scope, effect, "shard")
+    scope.word(effect.dim, SHARD_DIMS, "dim", effect.span)
+    scope.axis(effect.axis, effect.span)
+    scope.expr(effect, lambda: None, Stratum.LAYOUT)
+
+
+def _collective(scope: RuleScope, effect: Reduce | Gather | Send | Rotate | Exchange) -> None:
+    verb = type(effect).__name__.lower()
+    _tensor(scope, effect, verb)
+    scope.axis(effect.axis, effect.span)
+    if isinstance(effect, Gather) and effect.until is not None:
+        scope.word(effect.until, LIFETIMES, "lifetime", effect.span)
+    amount = effect.amount if isinstance(effect, Exchange) else None
+    scope.expr(effect, lambda: _amount(scope, amount), Stratum.COST)
+
+
+def _amount(scope: RuleScope, amount: Expr | None) -> None:
+    kind = scope.infer.number(amount) if amount is not None else None
+    if amount is not None and kind and kind.name == "number" and kind.dimension != DATA:
+        scope.infer.report("E0201", f"an amount of data is exchanged, not {kind.text}",
+                           [(amount.span, kind.text)], help=("write for example `tensor.bytes`",))
+
+
+def _place(scope: RuleScope, effect: Place) -> None:
+    scope.word(effect.where, PLACES, "place", effect.span)
+    if scope.rule.element in ("layer", "step"):
+        scope.infer.report(
+            "E0206", f"`place` is for tensors and ops, and this rule is on {scope.rule.element}",
+            [(effect.span, "needs a tensor or an op")],
+            help=("write a rule on weight and one on op",))
+    scope.expr(effect, lambda: None, Stratum.NUMERICS)
+
+
+def _only(element: str, verb: str) -> Callable[[RuleScope, Effect], None]:
+    def rule(scope: RuleScope, effect: Effect) -> None:
+        if scope.rule.element in ELEMENTS and scope.rule.element != element:
+            scope.infer.report(
+                "E0206", f"`{verb}` is for {element}s, and this rule is on {scope.rule.element}",
+                [(effect.span, f"needs {_a(element)}"),
+                 (name_in(scope.rule.span, scope.rule.element), "here")],
+                help=(f"write a rule `on {element}`",))
+        scope.expr(effect, lambda: None, Stratum.NUMERICS)
+
+    return rule
+
+
+def _run(scope: RuleScope, effect: Run) -> None:
+    models = [n for n, k in scope.infer.names.items() if k.kind.name == "model"]
+    scope.word(effect.model, models or ("a `model NAME = ...`",), "second model", effect.span)
+    scope.infer.used.add(effect.model)
+    scope.expr(effect, lambda: scope.infer.ratio(effect.times, "a count"), Stratum.SCHEDULE)
+
+
+def _overlap(scope: RuleScope, effect: Overlap) -> None:
+    scope.word(effect.what, OVERLAPPABLE, "obligation", effect.span)
+    scope.word(effect.stream, STREAMS, "stream", effect.span)
+    share = effect.share
+    scope.expr(effect, lambda: share and scope.infer.ratio(share, "a share"), Stratum.SCHEDULE)
+
+
+_CHECKS: Mapping[type, Callable[..., None]] = {
+    Write: _write,
+    Shard: _shard,
+    Reduce: _collective,
+    Gather: _collective,
+    Exchange: _collective,
+    Send: _collective,
+    Rotate: _collective,
+    Place: _place,
+    Drop: _only("activation", "drop"),
+    Fuse: _only("op", "fuse"),
+    Run: _run,
+    Overlap: _overlap,
+}

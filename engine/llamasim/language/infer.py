@@ -1,0 +1,333 @@
+"""Kinds and dimensions of expressions: what an expression is, before it has a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import attrs
+
+from llamasim.diagnostics import Diagnostic, Label, Span, nearest
+from llamasim.language.ast import (
+    Among,
+    Binary,
+    Bool,
+    Call,
+    Cond,
+    Expr,
+    Function,
+    Number,
+    Path,
+    Unary,
+    paths_read,
+)
+from llamasim.language.kinds import ANY, BOOL, Kind, Known, Read, add, number, product, quotient
+from llamasim.language.vocabulary import ROOTS, VOCABULARY, Attribute
+from llamasim.units import NONE, UNITS, Quantity
+
+
+@attrs.define
+class Infer:
+    """Infers kinds in one scope, and notes what is wrong, what is read and which names are used.
+
+    Attributes:
+        names: declared names; any other bare word is a symbol.
+        functions: functions declared so far; `later` those that come after.
+        axes: names of mesh axes.
+        lenient: whether unknown attributes are let pass (the tests of rule files ask of results).
+
+    """
+
+    names: Mapping[str, Known] = attrs.field(factory=dict)
+    functions: Mapping[str, Function] = attrs.field(factory=dict)
+    later: frozenset[str] = frozenset()
+    axes: tuple[str, ...] = ()
+    lenient: bool = False
+    diagnostics: list[Diagnostic] = attrs.field(factory=list)
+    reads: list[Read] = attrs.field(factory=list)
+    used: set[str] = attrs.field(factory=set)
+    guarded: frozenset[str] = frozenset()
+
+    def infer(self, expr: Expr) -> Kind:
+        """Return what an expression is; `ANY` behind a mistake, so that it is told once."""
+        return _RULES[type(expr)](self, expr)
+
+    def report(
+        self, code: str, message: str, labels: Iterable[tuple[Span, str]], *, why: str = "",
+        help: Iterable[str] = (),
+    ) -> Kind:
+        """Note an error; the first label is the primary one."""
+        drawn = tuple(Label(s, t, primary=k == 0) for k, (s, t) in enumerate(labels))
+        self.diagnostics.append(Diagnostic(code, message, drawn, why=why, help=tuple(help)))
+        return ANY
+
+    # What an expression must be.
+
+    def number(self, expr: Expr, unit: bool = False) -> Kind:
+        """Infer an expression that must be a number; `unit` lets a bare unit stand for one."""
+        kind = self.infer(expr)
+        if kind.name in ("number", "any"):
+            return kind
+        if kind.word is not None:
+            if unit and kind.word in UNITS:
+                known = UNITS[kind.word]
+                return number(known.dimension, known.value)
+            return self.unknown_word(expr.span, kind.word)
+        return self.report("E0209", f"this is {kind.text}, and a number is needed",
+                           [(expr.span, kind.text)], help=("write a number or compare it",))
+
+    def ratio(self, expr: Expr, role: str) -> Kind:
+        """Infer an expression that must be a plain number."""
+        kind = self.number(expr)
+        if kind.name == "number" and not kind.dimension.is_ratio:
+            return self.report("E0201", f"{role} is a plain number, not {kind.dimension}",
+                               [(expr.span, str(kind.dimension))],
+                               help=("divide it by a quantity of the same dimension",))
+        return kind
+
+    def truth(self, expr: Expr) -> None:
+        """Check an expression that must be true or false."""
+        kind = self.infer(expr)
+        if kind.name in ("bool", "any"):
+            return
+        if kind.word is not None:
+            self.unknown_word(expr.span, kind.word)
+            return
+        way = "compare it, as in `x > 0`" if kind.name == "number" else "compare it with `==`"
+        self.report("E0209", f"this is {kind.text}, and true or false is needed",
+                    [(expr.span, kind.text)], help=(way,))
+
+    def unknown_word(self, span: Span, word: str) -> Kind:
+        """Note a bare word that stands where only a declared name can."""
+        known = [*self.names, *self.axes]
+        guess = nearest(word, known) or nearest(word, list(VOCABULARY))
+        ways = (f"did you mean `{guess}`?",) if guess else (
+            f"declare it: `param {word}: Int = 1` or `let {word} = ...`",)
+        return self.report("E0202", f"there is no `{word}` here", [(span, "not declared")],
+                           help=ways)
+
+    # Names.
+
+    def _path(self, expr: Path) -> Kind:
+        if len(expr.parts) == 1:
+            return self._word(expr.span, expr.parts[0])
+        attribute = VOCABULARY.get(expr.text)
+        if attribute is not None:
+            self.reads.append(Read(attribute, expr.span))
+            return kind_of(attribute)
+        if self.lenient:
+            return ANY
+        first = expr.parts[0]
+        if first in self.names and self.names[first].kind.name == "model":
+            self.used.add(first)
+            own = VOCABULARY.get(".".join(("model", *expr.parts[1:])))
+            if own is not None:
+                return kind_of(own)
+        return self._unknown_path(expr)
+
+    def _word(self, span: Span, word: str) -> Kind:
+        known = self.names.get(word)
+        if known is None:
+            return Kind("symbol", symbols=(word,), word=word)
+        self.used.add(word)
+        self.reads += [attrs.evolve(r, span=span, let=r.let or r.span) for r in known.reads]
+        return known.kind
+
+    def _unknown_path(self, expr: Path) -> Kind:
+        guess = nearest(expr.text, VOCABULARY)
+        if guess is None:
+            same = [p for p in VOCABULARY if p.partition(".")[0] == expr.parts[0]]
+            ways = (f"`{expr.parts[0]}` has {', '.join(p.partition('.')[2] for p in same)}",)
+            ways = ways if same else (f"attributes begin with {', '.join(ROOTS)}",)
+        else:
+            ways = (f"did you mean `{guess}`?",)
+        return self.report("E0202", f"there is no attribute `{expr.text}`",
+                           [(expr.span, "not an attribute")], help=ways)
+
+    # Literals and operators.
+
+    def _number(self, expr: Number) -> Kind:
+        if expr.unit is None:
+            return number(NONE, expr.value)
+        unit = UNITS.get(expr.unit)
+        if unit is None:
+            guess = nearest(expr.unit, UNITS)
+            ways = (f"did you mean `{guess}`?",) if guess else (
+                "units are bit, B, GB, GiB, s, ms, us, FLOP, tok, J, USD and their like",)
+            return self.report("E0203", f"`{expr.unit}` is not a unit",
+                               [(expr.span, "unknown unit")], help=ways)
+        return number(unit.dimension, expr.value * unit.value)
+
+    def _bool(self, expr: Bool) -> Kind:
+        return BOOL
+
+    def _unary(self, expr: Unary) -> Kind:
+        if expr.op == "not":
+            self.truth(expr.operand)
+            return BOOL
+        kind = self.number(expr.operand)
+        return kind if kind.name == "any" else attrs.evolve(kind, low=-kind.high, high=-kind.low)
+
+    def _binary(self, expr: Binary) -> Kind:
+        op = expr.op
+        if op in ("and", "or"):
+            self.truth(expr.left)
+            self.guard(expr.left, lambda: self.truth(expr.right))
+            return BOOL
+        if op in ("==", "!="):
+            return self.equality(expr.span, (expr.left, expr.right), op)
+        if op == "divides":
+            self.ratio(expr.left, "what divides")
+            self.ratio(expr.right, "what is divided")
+            return BOOL
+        if op in ("*", "/", "^"):
+            return self._product(expr)
+        left, right = self.number(expr.left), self.number(expr.right)
+        if not self._same_dimension(expr, left, right):
+            return ANY
+        if op in ("<", ">", "<=", ">="):
+            return BOOL
+        if "any" in (left.name, right.name):
+            return ANY
+        low, high = add(left, right, 1 if op == "+" else -1)
+        return attrs.evolve(left, low=low, high=high, certain=left.certain and right.certain)
+
+    def _same_dimension(self, expr: Binary, left: Kind, right: Kind) -> bool:
+        if "any" in (left.name, right.name) or left.dimension == right.dimension:
+            return True
+        verb = {"+": "added", "-": "subtracted"}.get(expr.op, "compared")
+        ways = [f"give `{e.span.text}` a unit of {k.dimension}"
+                for e, k in ((expr.left, right), (expr.right, left))
+                if isinstance(e, Number) and e.unit is None]
+        self.report(
+            "E0201", f"{left.text} and {right.text} cannot be {verb}",
+            [(expr.left.span, left.text), (expr.right.span, right.text)],
+            help=ways or ("bring both to one dimension, by a product or a quotient",))
+        return False
+
+    def _product(self, expr: Binary) -> Kind:
+        if expr.op == "^":
+            return self._power(expr)
+        left, right = self.number(expr.left), self.number(expr.right, unit=True)
+        if "any" in (left.name, right.name):
+            return ANY
+        certain = left.certain and right.certain
+        if expr.op == "*":
+            low, high = product(left, right)
+            return Kind("number", left.dimension * right.dimension, low=low, high=high,
+                        certain=certain)
+        self.not_zero(expr.right, right, "this divides by something that can be 0")
+        low, high = quotient(left, right)
+        return Kind("number", left.dimension / right.dimension, low=low, high=high, certain=certain)
+
+    def _power(self, expr: Binary) -> Kind:
+        base, power = self.number(expr.left), self.ratio(expr.right, "an exponent")
+        if "any" in (base.name, power.name):
+            return ANY
+        if base.dimension.is_ratio:
+            low = 0.0 if base.low >= 0 else -float("inf")
+            return Kind("number", low=low)
+        if not isinstance(expr.right, Number) or expr.right.value != int(expr.right.value):
+            return self.report("E0201", f"{base.dimension} takes a whole number as exponent",
+                               [(expr.right.span, "the exponent")], help=("write `^ 2` or so",))
+        return Kind("number", base.dimension ** int(expr.right.value))
+
+    def not_zero(self, expr: Expr, kind: Kind, message: str) -> None:
+        """Note a divisor whose range holds 0, unless a condition around it speaks of it."""
+        if kind.name != "number" or not kind.can_be_zero or self.guarded & paths_read(expr):
+            return
+        declared = [(k.span, f"{n} in {k.kind.range_text}") for n, k in self.names.items()
+                    if n in paths_read(expr) and k.what == "param"]
+        self.report("E0210", message, [(expr.span, f"lies in {kind.range_text}"), *declared],
+                    why="a rule has a value for every value its parameters allow",
+                    help=("begin the parameter's range at 1, or guard it: `if x == 0 then ...`",))
+
+    def guard(self, test: Expr, then: Callable[[], object]) -> None:
+        """Infer something under a condition."""
+        before = self.guarded
+        self.guarded = before | paths_read(test)
+        then()
+        self.guarded = before
+
+    def equality(self, span: Span, sides: tuple[Expr, Expr], op: str) -> Kind:
+        """Check that two expressions can be equal."""
+        left, right = (self.infer(s) for s in sides)
+        if left.word is not None and right.word is not None:
+            return self.unknown_word(sides[0].span, left.word)
+        kinds = {left.name, right.name}
+        if "any" in kinds:
+            return BOOL
+        if kinds == {"number"}:
+            self._same_dimension(Binary(span, "==", *sides), left, right)
+        elif kinds == {"symbol"}:
+            self.one_of(sides[0], left, right)
+            self.one_of(sides[1], right, left)
+        elif len(kinds) > 1:
+            for side, kind in zip(sides, (left, right), strict=True):
+                if kind.word is not None:
+                    return self.unknown_word(side.span, kind.word)
+            self.report("E0209", f"{left.text} and {right.text} cannot be compared",
+                        [(sides[0].span, left.text), (sides[1].span, right.text)],
+                        help=("compare things of one kind",))
+        return BOOL
+
+    def one_of(self, expr: Expr, kind: Kind, allowed: Kind) -> None:
+        """Note a bare word that the other side can never be."""
+        if kind.word is None or allowed.symbols is None or kind.word in allowed.symbols:
+            return
+        guess = nearest(kind.word, allowed.symbols)
+        listed = ", ".join(allowed.symbols)
+        self.report("E0207", f"`{kind.word}` is not one of {listed}",
+                    [(expr.span, "never the case")],
+                    help=(f"did you mean `{guess}`?",) if guess else (f"write one of {listed}",))
+
+    def _among(self, expr: Among) -> Kind:
+        for option in expr.options:
+            self.equality(expr.span, (expr.item, option), "in")
+        return BOOL
+
+    def _cond(self, expr: Cond) -> Kind:
+        self.truth(expr.test)
+        kinds: list[Kind] = []
+        self.guard(expr.test, lambda: kinds.extend((self.infer(expr.then), self.infer(expr.other))))
+        then, other = kinds
+        if "any" in (then.name, other.name):
+            return ANY
+        if then.name != other.name or then.dimension != other.dimension:
+            return self.report(
+                "E0209", f"one branch is {then.text}, the other {other.text}",
+                [(expr.then.span, then.text), (expr.other.span, other.text)],
+                help=("let both branches give the same kind of value",))
+        symbols = (*then.symbols, *other.symbols) if then.symbols and other.symbols else None
+        return Kind(then.name, then.dimension, symbols, None, min(then.low, other.low),
+                    max(then.high, other.high), then.certain and other.certain)
+
+    def _call(self, expr: Call) -> Kind:
+        from llamasim.language.infer_calls import infer_call
+
+        return infer_call(self, expr)
+
+
+def kind_of(attribute: Attribute) -> Kind:
+    """Return what an attribute is."""
+    if attribute.kind == "number":
+        return Kind("number", attribute.dimension, low=attribute.low)
+    return BOOL if attribute.kind == "bool" else Kind("symbol", symbols=attribute.symbols)
+
+
+def kind_of_value(value: object) -> Kind:
+    """Return the kind of a value."""
+    if isinstance(value, Quantity):
+        return number(value.dimension, value.value)
+    return BOOL if isinstance(value, bool) else Kind("symbol")
+
+
+_RULES: Mapping[type, Callable[..., Kind]] = {
+    Number: Infer._number,
+    Bool: Infer._bool,
+    Path: Infer._path,
+    Unary: Infer._unary,
+    Binary: Infer._binary,
+    Among: Infer._among,
+    Cond: Infer._cond,
+    Call: Infer._call,
+}

@@ -1,0 +1,121 @@
+"""Kinds of calls: the language's functions, the engine's, and those of a rule file."""
+
+from __future__ import annotations
+
+import attrs
+
+from llamasim.diagnostics import nearest
+from llamasim.language.ast import Call, Path
+from llamasim.language.calls import PROVIDED, SCALARS
+from llamasim.language.cells import Stratum
+from llamasim.language.infer import Infer
+from llamasim.language.kinds import ANY, Kind, Read, number
+from llamasim.language.types import TYPES
+from llamasim.language.vocabulary import Attribute
+from llamasim.units import NONE
+
+_AXIS_SIZE = Attribute("axis_size", "Members of a mesh axis.", stratum=Stratum.LAYOUT, low=1.0)
+
+
+def infer_call(infer: Infer, expr: Call) -> Kind:
+    """Return what a call gives."""
+    if expr.name in SCALARS:
+        return _scalar(infer, expr)
+    if expr.name == "axis_size":
+        return _axis_size(infer, expr)
+    if expr.name in PROVIDED:
+        return _provided(infer, expr)
+    function = infer.functions.get(expr.name)
+    if function is None:
+        return _unknown(infer, expr)
+    if not _arity(infer, expr, len(function.formals)):
+        return ANY
+    for arg, (_, type_name) in zip(expr.args, function.formals, strict=True):
+        wanted = TYPES.get(type_name)
+        kind = infer.number(arg) if wanted and wanted.kind == "number" else infer.infer(arg)
+        if wanted and kind.name == "number" and kind.dimension != wanted.dimension:
+            infer.report("E0201", f"`{expr.name}` takes {wanted.name} here, not {kind.text}",
+                         [(arg.span, kind.text), (function.span, "declared here")],
+                         help=(f"give for example {wanted.example}",))
+    result = TYPES.get(function.type)
+    if result is None:
+        return ANY
+    name = result.kind
+    return number(result.dimension) if name == "number" else Kind(name)
+
+
+def _unknown(infer: Infer, expr: Call) -> Kind:
+    if expr.name in infer.later:
+        return infer.report(
+            "E0211", f"`{expr.name}` is declared further down", [(expr.span, "not yet declared")],
+            why="functions call only earlier ones, so that every call ends",
+            help=(f"move `fn {expr.name}` above",))
+    known = [*SCALARS, *PROVIDED, *infer.functions]
+    guess = nearest(expr.name, known)
+    return infer.report(
+        "E0211", f"there is no function `{expr.name}`", [(expr.span, "not a function")],
+        help=(f"did you mean `{guess}`?" if guess else f"functions are {', '.join(known)}",))
+
+
+def _arity(infer: Infer, expr: Call, wanted: int) -> bool:
+    if len(expr.args) == wanted:
+        return True
+    noun = "argument" if wanted == 1 else "arguments"
+    infer.report("E0211", f"`{expr.name}` takes {wanted} {noun}, not {len(expr.args)}",
+                 [(expr.span, f"{len(expr.args)} here")], help=(f"give it {wanted}",))
+    return False
+
+
+def _scalar(infer: Infer, expr: Call) -> Kind:
+    if not _arity(infer, expr, SCALARS[expr.name]):
+        return ANY
+    kinds = [infer.ratio(a, f"an argument of `{expr.name}`") for a in expr.args]
+    if expr.name == "log2" and kinds[0].certain and kinds[0].low <= 0:
+        infer.not_zero(expr.args[0], attrs.evolve(kinds[0], high=max(kinds[0].high, 0.0)),
+                       "this takes the logarithm of something that can be 0 or less")
+    if expr.name == "mod":
+        infer.not_zero(expr.args[1], kinds[1], "this divides by something that can be 0")
+    if expr.name in ("floor", "ceil") and kinds[0].name == "number":
+        k = kinds[0]
+        return attrs.evolve(k, low=k.low - (expr.name == "floor"), high=k.high + 1)
+    return number()
+
+
+def _axis_size(infer: Infer, expr: Call) -> Kind:
+    if not _arity(infer, expr, 1):
+        return ANY
+    arg = expr.args[0]
+    if not isinstance(arg, Path) or len(arg.parts) != 1 or arg.text not in infer.axes:
+        guess = nearest(arg.text, infer.axes) if isinstance(arg, Path) else None
+        return infer.report(
+            "E0207", f"`{arg.span.text}` is not an axis", [(arg.span, "unknown axis")],
+            help=(f"did you mean `{guess}`?" if guess else
+                  "declare it: `axis NAME size EXPR`, or import the module that does",))
+    infer.reads.append(Read(_AXIS_SIZE, expr.span))
+    return Kind("number", NONE, low=1.0)
+
+
+def _provided(infer: Infer, expr: Call) -> Kind:
+    if not expr.args:
+        _arity(infer, expr, 1)
+        return ANY
+    if expr.name in ("sum", "count", "global") and not _arity(infer, expr, 1):
+        return ANY
+    if expr.name == "count":
+        infer.infer(expr.args[0])
+        return Kind("number", low=0.0)
+    kinds = [infer.number(a) for a in expr.args]
+    numbers = [k for k in kinds if k.name == "number"]
+    if any(k.dimension != numbers[0].dimension for k in numbers):
+        other = next(i for i, k in enumerate(kinds) if k.dimension != kinds[0].dimension)
+        return infer.report(
+            "E0201", f"`{expr.name}` takes numbers of one dimension",
+            [(expr.args[0].span, kinds[0].text), (expr.args[other].span, kinds[other].text)],
+            help=("give both the same dimension",))
+    if len(numbers) < len(kinds):
+        return ANY
+    pick = {"min": min, "max": max}.get(expr.name)
+    if pick is None or len(kinds) == 1:
+        return Kind("number", kinds[0].dimension)
+    return Kind("number", kinds[0].dimension, low=pick(k.low for k in kinds),
+                high=pick(k.high for k in kinds), certain=all(k.certain for k in kinds))

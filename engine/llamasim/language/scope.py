@@ -1,0 +1,126 @@
+"""What is declared in a rule file, and the findings about declarations themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from functools import cached_property
+
+import attrs
+
+from llamasim.diagnostics import Diagnostic, Label, Span, nearest
+from llamasim.language.ast import Axis, Function, Module, Technique
+from llamasim.language.infer import Infer
+from llamasim.language.keywords import KEYWORDS
+from llamasim.language.kinds import ANY, BOOL, Kind, Known
+from llamasim.language.load import Program
+from llamasim.language.types import TYPES
+from llamasim.language.vocabulary import BUILTIN_AXES
+
+
+@attrs.frozen
+class Declared:
+    """A name and where it is declared."""
+
+    what: str
+    span: Span
+
+
+@attrs.define(slots=False)
+class ModuleScope:
+    """Constants and functions declared so far, and the axes within reach."""
+
+    module: Module
+    axes: tuple[str, ...]
+    names: dict[str, Known] = attrs.field(factory=dict)
+    functions: dict[str, Function] = attrs.field(factory=dict)
+
+    @cached_property
+    def _all_functions(self) -> frozenset[str]:
+        return frozenset(i.name for i in self.module.items if isinstance(i, Function))
+
+    def later(self) -> frozenset[str]:
+        """Return functions that are declared further down."""
+        return self._all_functions - set(self.functions)
+
+    def infer(self, names: Mapping[str, Known] | None = None) -> Infer:
+        """Return a fresh inference in this scope."""
+        return Infer(dict(names if names is not None else self.names), self.functions,
+                     self.later(), self.axes)
+
+
+def axes_of(module: Module, program: Program) -> tuple[str, ...]:
+    """Return the axes that a module can name: its own, its imports' and the built-in ones."""
+    seen: dict[str, None] = dict.fromkeys(BUILTIN_AXES)
+    queue, visited = [module], {module.name}
+    while queue:
+        current = queue.pop()
+        for item in current.items:
+            if isinstance(item, Technique):
+                seen.update((m.name, None) for m in item.members if isinstance(m, Axis))
+        for imported in current.imports:
+            found = program.modules.get(imported.module)
+            if found is not None and found.name not in visited:
+                visited.add(found.name)
+                queue.append(found)
+    return tuple(seen)
+
+
+def kind_of_type(name: str, span: Span, diagnostics: list[Diagnostic]) -> Kind:
+    """Return what a type's values are; an unknown type is noted."""
+    found = TYPES.get(name)
+    if found is None:
+        guess = nearest(name, TYPES)
+        way = f"did you mean `{guess}`?" if guess else f"types are {', '.join(TYPES)}"
+        diagnostics.append(Diagnostic(
+            "E0215", f"there is no type `{name}`", (Label(name_in(span, name), "unknown type"),),
+            help=(way,)))
+        return ANY
+    if found.kind == "number":
+        return Kind("number", found.dimension)
+    return BOOL if found.kind == "bool" else Kind(found.kind)
+
+
+def declare(
+    seen: MutableMapping[str, Declared], name: str, what: str, span: Span,
+    diagnostics: list[Diagnostic],
+) -> None:
+    """Note a declaration, and its name where it is taken."""
+    before = seen.get(name)
+    if before is None:
+        seen[name] = Declared(what, span)
+        return
+    article = "an" if before.what[0] in "aeiou" else "a"
+    diagnostics.append(Diagnostic(
+        "E0204", f"there is already {article} {before.what} `{name}`",
+        (Label(name_in(span, name), "again"),
+         Label(name_in(before.span, name), "first", primary=False)),
+        help=(f"give one another name, such as `{name}_2`",)))
+
+
+def keyword_name(name: str, span: Span, diagnostics: list[Diagnostic]) -> None:
+    """Note a name that is a keyword: it would read as the beginning of something else."""
+    if name in KEYWORDS:
+        diagnostics.append(Diagnostic(
+            "E0213", f"`{name}` is a keyword", (Label(name_in(span, name), "used as a name"),),
+            help=(f"call it `{name}_value` or so",)))
+
+
+def name_in(span: Span, text: str) -> Span:
+    """Return where a word stands within a statement's first line; else the statement."""
+    line = span.source.line(span.line)
+    start = _find_word(line, text, span.column - 1)
+    if start < 0:
+        return span
+    return Span(span.source, span.line, start + 1, span.line, start + 1 + len(text))
+
+
+def _find_word(line: str, text: str, start: int) -> int:
+    while (at := line.find(text, start)) >= 0:
+        before = line[at - 1 : at] if at else ""
+        after = line[at + len(text) : at + len(text) + 1]
+        if not (before.isalnum() or (before in ("_", ".") and before)) and not (
+            after.isalnum() or after == "_"
+        ):
+            return at
+        start = at + 1
+    return -1
