@@ -4,69 +4,71 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from llamasim.cli.support import read_scenario, say, shipped, stop
+
 if TYPE_CHECKING:
-    from llamasim.diagnostics import Diagnostic
     from llamasim.study import Study
 
 
 @click.command(name="optimize")
 @click.argument("scenarios", nargs=-1, required=True)
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE",
-              help="Change a field of every scenario, `workload.batch=8`.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+              help="Change a field of every scenario, as in --set workload.batch=8.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results"),
+              show_default=True, help="Folder for results; candidates.arrow goes to one folder in "
+              "it for each scenario.")
+@click.option("--rules", multiple=True, metavar="DIR", help="Further folder of rule files.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything that was tried as JSON.")
-@click.option("--out", default="results", metavar="FOLDER", show_default=True,
-              help="Write FOLDER/<scenario>/candidates.arrow.")
-@click.option("--no-write", is_flag=True, help="Write nothing.")
 def command(
-    scenarios: tuple[str, ...], changes: tuple[str, ...], as_json: bool, out: str, no_write: bool
+    scenarios: tuple[str, ...],
+    overrides: tuple[str, ...],
+    out: Path,
+    rules: tuple[str, ...],
+    as_json: bool,
 ) -> None:
-    """Try every combination of a scenario's `choices` and rank what is feasible.
+    """Try every combination of the `choices` of SCENARIOS and recommend one.
 
-    SCENARIOS are files, names of shipped scenarios, or folders of scenarios. One is answered in
-    full, several in a table.
+    SCENARIOS are files, names of shipped ones, or folders of them (`guide`). One is answered in
+    full; several are answered in a table, one row each.
     """
     studies: list[Study] = []
-    wrong: list[Diagnostic] = []
-    for path in _paths(scenarios):
-        study, said = _study(path, changes)
-        wrong += said
-        if study is not None:
-            studies.append(study)
-    _say(wrong, as_json)
-    if not no_write:
-        _write(studies, Path(out))
-    _print(studies, as_json)
+    for text in _expanded(scenarios):
+        study = _study(text, overrides, rules, as_json=as_json)
+        _write(study, out / study.scenario.name, as_json=as_json)
+        studies.append(study)
+    click.echo(_json(studies) if as_json else _text(studies))
 
 
-def _paths(names: Sequence[str]) -> list[Path]:
-    """Return the files that names mean; a folder means the scenarios in it."""
-    from llamasim.assets import scenarios_dir
-
-    found: list[Path] = []
+def _expanded(names: Iterable[str]) -> list[str]:
+    """Return the scenarios that names stand for, those of a folder one by one."""
+    found: list[str] = []
     for name in names:
-        path, shipped = Path(name), scenarios_dir() / name
-        if not path.exists():
-            named = shipped.with_name(shipped.name + ".yaml")
-            path = next((p for p in (shipped, named) if p.exists()), path)
-        found += sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+        path = Path(name)
+        if path.is_dir():
+            inside = [str(p) for p in sorted(path.glob("*.yaml"))]
+        else:
+            folder = name.removeprefix("scenarios/").rstrip("/") + "/"
+            inside = [] if path.exists() else [s for s in shipped() if s.startswith(folder)]
+        found += inside or [name]
     return found
 
 
-def _study(path: Path, changes: Sequence[str]) -> tuple[Study | None, list[Diagnostic]]:
-    from llamasim import scenario
+def _study(text: str, overrides: Sequence[str], rules: Sequence[str], *, as_json: bool) -> Study:
     from llamasim.study import optimize
 
-    read, said = scenario.read(path, changes)
-    if read is None:
-        return None, said
-    study, more = optimize(read, _progress(read.name))
-    return study, said + more
+    scenario = read_scenario(text, overrides, rules, as_json=as_json)
+    study, said = optimize(scenario, _progress(scenario.name))
+    stop(said, as_json=as_json)
+    if not as_json:
+        say(said)
+    assert study is not None
+    return study
 
 
 def _progress(name: str) -> Callable[[int, int], None] | None:
@@ -75,47 +77,32 @@ def _progress(name: str) -> Callable[[int, int], None] | None:
         return None
 
     def show(done: int, total: int) -> None:
-        end = "\r\x1b[K" if done == total else ""
-        click.echo(f"\r{name}: {done} of {total}{end}", err=True, nl=False)
+        text = "\r\x1b[K" if done == total else f"\r{name}: {done:,} of {total:,}"
+        click.echo(text, err=True, nl=False)
 
     return show
 
 
-def _say(diagnostics: Sequence[Diagnostic], as_json: bool) -> None:
-    """Print findings; errors end the program with exit code 2."""
-    from llamasim.diagnostics import render, to_json
-
-    failed = any(d.is_error for d in diagnostics)
-    if as_json and failed:
-        click.echo(json.dumps({"diagnostics": to_json(diagnostics)}, indent=2))
-    elif diagnostics:
-        click.echo(render(diagnostics, color=sys.stderr.isatty()) + "\n", err=True)
-    if failed:
-        raise SystemExit(2)
-
-
-def _write(studies: Sequence[Study], out: Path) -> None:
+def _write(study: Study, folder: Path, *, as_json: bool) -> None:
     from llamasim.diagnostics import Diagnostic
     from llamasim.study.plain import write_candidates
 
-    for study in studies:
-        folder = out / study.scenario.name
-        try:
-            write_candidates(study, folder)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            _say([Diagnostic("E0702", f"`{folder}` cannot be written", why=reason,
-                             help=("choose another folder with `--out`, or add `--no-write`",))],
-                 as_json=False)
+    try:
+        write_candidates(study, folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        stop([Diagnostic("E0703", f"results cannot be written to {folder}", why=reason,
+                         help=("choose another folder with --out",))], as_json=as_json)
 
 
-def _print(studies: Sequence[Study], as_json: bool) -> None:
-    from llamasim.report.answers import answers_text, study_text
+def _json(studies: Sequence[Study]) -> str:
     from llamasim.study.plain import study_json
 
-    if as_json:
-        found: list[dict[str, Any]] = [study_json(s) for s in studies]
-        text = json.dumps(found[0] if len(found) == 1 else {"studies": found}, indent=2)
-    else:
-        text = study_text(studies[0]) if len(studies) == 1 else answers_text(studies)
-    click.echo(text)
+    found: list[dict[str, Any]] = [study_json(s) for s in studies]
+    return json.dumps(found[0] if len(found) == 1 else found, indent=2)
+
+
+def _text(studies: Sequence[Study]) -> str:
+    from llamasim.report.answers import answers_text, study_text
+
+    return study_text(studies[0]) if len(studies) == 1 else answers_text(studies)

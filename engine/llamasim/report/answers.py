@@ -186,20 +186,34 @@ def _grouped(lost: Sequence[Candidate], status: str) -> Iterator[str]:
 
 
 def answers_text(studies: Sequence[Study]) -> str:
-    """Return the answers of several studies, two lines each."""
+    """Return the answers of several studies as a table, one row each."""
+    priced = any(c.metric == COST for s in studies for c in s.figures)
+    head = ["scenario", "speed", "GiB needed", *(["$/Mtok"] if priced else []), "best choices"]
+    rows = [head, *(_answer(s, priced) for s in studies)]
+    widths = [max(len(r[i]) for r in rows if len(r) == len(head)) for i in range(len(head) - 1)]
+    widths[0] = max(len(r[0]) for r in rows)
     lines: list[str] = []
-    for study in studies:
-        best = study.best
-        lines.append(f"{study.scenario.name}: {job_of(study)}")
-        if best is None:
-            lines += _wrapped(f"infeasible, because {_lower(infeasible(study).because)}", "  ")
-            continue
-        facts = [figure_text(f, best) + (" per million tokens" if f.metric == COST else "")
-                 for f in _shown(study)]
-        text = ", ".join([*(f for f in facts if f[0] != "-"), memory_text(best)])
-        lines += _wrapped(f"{best.label}: {text}", "  ")
-        lines += _wrapped("accuracy: " + accuracy_text(best.evidence, study.accuracy), "  ")
+    for row in rows:
+        whole = len(row) == len(head)
+        cells = [c.ljust(w) for c, w in zip(row[:-1], widths if whole else widths[:1], strict=True)]
+        lead = "  ".join([*cells, ""])
+        lines += textwrap.wrap(row[-1], WIDTH, initial_indent=lead, break_on_hyphens=False,
+                               subsequent_indent=" " * len(lead))
     return "\n".join(lines)
+
+
+def _answer(study: Study, priced: bool) -> list[str]:
+    """Return a study's row: all columns, or its name and why nothing is feasible."""
+    best = study.best
+    if best is None:
+        return [study.scenario.name, f"infeasible, because {_lower(infeasible(study).because)}"]
+    cost = best.metrics.get(COST)
+    accuracy = accuracy_text(best.evidence, study.accuracy)
+    return [
+        study.scenario.name, figure_text(study.speed, best), memory_text(best),
+        *([money(cost) if cost is not None else "-"] if priced else []),
+        f"{best.label} ({accuracy})",
+    ]
 
 
 def _facts(rows: Sequence[tuple[str, str]]) -> list[str]:

@@ -79,14 +79,15 @@ def tightest(fits: tuple[Fit, ...]) -> Fit:
                                         f.host_bytes - f.host_capacity_bytes), -f.rank))
 
 
-def memory_reason(fit: Fit) -> str:
-    """Say in one line what does not fit; empty where all does."""
+def memory_reason(fit: Fit, least: bool = False) -> str:
+    """Say in one line what does not fit; empty where all does. `least` marks a lower bound."""
+    needs = "needs at least" if least else "needs"
     if fit.peak_bytes > fit.capacity_bytes:
         category, size = max(fit.by_category.items(), key=lambda kv: kv[1])
-        return (f"needs {fit.peak_bytes / GIB:,.1f} GiB, device has "
+        return (f"{needs} {fit.peak_bytes / GIB:,.1f} GiB, device has "
                 f"{fit.capacity_bytes / GIB:,.1f} GiB to use ({category} {size / GIB:,.1f} GiB)")
     if fit.host_bytes > fit.host_capacity_bytes:
-        return (f"needs {fit.host_bytes / GIB:,.1f} GiB of host memory, host has "
+        return (f"{needs} {fit.host_bytes / GIB:,.1f} GiB of host memory, host has "
                 f"{fit.host_capacity_bytes / GIB:,.1f} GiB")
     return ""
 

@@ -9,6 +9,7 @@ import attrs
 from llamasim.scenario.spec import Objective, Scenario
 from llamasim.simulate.trace import Fit, Trace
 from llamasim.tables import summarize
+from llamasim.tables.summary import FIELDS
 
 MEMORY, COST = "peak_memory_gib", "usd_per_million_tokens"
 #: Figures that the closed form bounds.
@@ -83,7 +84,18 @@ def training_metrics(
 def summary_metrics(trace: Trace) -> dict[str, float | None]:
     """Return the figures of a run's summary."""
     row = summarize(trace)
-    return {
-        k: None if v is None else float(v)
-        for k, v in row.items() if k not in _LEFT_OUT and (v is None or isinstance(v, int | float))
-    }
+    found: dict[str, float | None] = {}
+    for name in summary_fields():
+        value = row.get(name)
+        found[name] = float(value) if isinstance(value, int | float) else None
+    return found
+
+
+def summary_fields() -> Mapping[str, str]:
+    """Return the figures of a summary, and their units."""
+    return {k: unit for k, (unit, _) in FIELDS.items() if k not in _LEFT_OUT}
+
+
+def unit_of(metric: str) -> str:
+    """Return the unit of a figure; empty for plain ratios."""
+    return FIELDS[metric][0] if metric in FIELDS else ""

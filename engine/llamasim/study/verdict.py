@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 import attrs
 
@@ -61,6 +62,34 @@ def beaten(study: Study, candidate: Candidate) -> Candidate | None:
     point = study.point(candidate)
     ahead = (study.candidates[i] for i in study.front)
     return next((c for c in ahead if c is not candidate and no_worse(study.point(c), point)), None)
+
+
+def alternatives(study: Study) -> Iterator[tuple[str, str, str]]:
+    """Yield each knob, each of its alternatives, and how that does at its best."""
+    ranked = [study.candidates[i] for i in study.ranking]
+    for choice in study.scenario.choices:
+        for option, _ in choice.options:
+            pick = (choice.label, option)
+            best = next((c for c in ranked if pick in c.combination.picks), None)
+            if best is not None:
+                text = compared(study, best) or "the best"
+                yield *pick, f"{text} (#{best.number})"
+                continue
+            all_of_it = [c for c in study.candidates if pick in c.combination.picks]
+            yield *pick, _never(all_of_it)
+
+
+def _never(candidates: Sequence[Candidate]) -> str:
+    """Say in one line why none of some candidates is feasible."""
+    large = [c for c in candidates if c.status == "too_large"]
+    if large:
+        near = min(large, key=lambda c: (c.missing_bytes, c.number))
+        return f"never fits: {near.reason} (#{near.number})"
+    slow = [c for c in candidates if c.status == "too_slow"]
+    if slow:
+        return f"never fast enough: {slow[0].reason} (#{slow[0].number})"
+    reasons = [c.reason for c in candidates]
+    return f"refused: {max(sorted(set(reasons)), key=reasons.count)}"
 
 
 def _relative(figure: Figure, best: Candidate, other: Candidate) -> str:

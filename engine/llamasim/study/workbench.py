@@ -77,7 +77,7 @@ class Workbench:
         if not self.bounded:
             return simulated(combination, plan, scenario)
         bound = training_bound(plan, scenario)
-        return judged(combination, plan, scenario, bound.metrics, bound.fits)
+        return judged(combination, plan, scenario, bound.metrics, bound.fits, trusted=False)
 
     def confirm(self, candidate: Candidate) -> Candidate:
         """Return a bounded candidate simulated."""
@@ -97,23 +97,27 @@ def refused(combination: Combination, diagnostics: list[Diagnostic]) -> Candidat
 def simulated(combination: Combination, plan: Plan, scenario: Scenario) -> Candidate:
     """Return a combination with the figures of its simulation."""
     trace = run(plan, scenario)
-    found = judged(combination, plan, scenario, summary_metrics(trace), trace.fits)
+    metrics = summary_metrics(trace)
+    found = judged(combination, plan, scenario, metrics, trace.fits, trusted=True)
     if found.status == "feasible" and trace.rejected:
         reason = f"no room for the cache of {len(trace.rejected):,} of its requests"
-        found = attrs.evolve(found, status="too_large", reason=reason)
-    return attrs.evolve(found, simulated=True)
+        return attrs.evolve(found, status="too_large", reason=reason)
+    return found
 
 
 def judged(
     combination: Combination, plan: Plan, scenario: Scenario, metrics: Metrics,
-    fits: tuple[Fit, ...],
+    fits: tuple[Fit, ...], *, trusted: bool,
 ) -> Candidate:
-    """Return a combination with its figures, and whether it fits and meets its targets."""
+    """Return a combination with its figures, and whether it fits and meets its targets.
+
+    `trusted` figures are simulated; others are bounds.
+    """
     worst = tightest(fits)
     late = latency_reason(metrics, scenario)
-    reason = memory_reason(worst) or late
+    reason = memory_reason(worst, least=not trusted) or late
     return Candidate(
         combination,
         "too_large" if not worst.fits else "too_slow" if late else "feasible",
-        reason, "", metrics, evidence_of(plan), worst, plan_hash=plan.hash,
+        reason, "", metrics, evidence_of(plan), worst, trusted, plan.hash,
     )
