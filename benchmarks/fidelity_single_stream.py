@@ -1,6 +1,6 @@
 """Predict single-stream decode and prefill rows from `cost` alone and print the errors.
 
-    python benchmarks/fidelity_single_stream.py INFERENCE.csv [--rows] [--runtime llama.cpp]
+    python -m benchmarks.fidelity_single_stream INFERENCE.csv [--rows] [--runtime llama.cpp]
 
 Decode starts from an empty cache: the mean context is half of the output. Layers split over several
 devices run one after another, so a stream decodes no faster; prompts pipeline through them.
@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 import attrs
-from transformer import inference_step
+from benchmarks.transformer import inference_step
 
 from llamasim.catalog import get_device, get_fabric, get_host, get_model, get_runtime
 from llamasim.catalog.specs import Model
@@ -120,8 +120,8 @@ def main() -> None:
                   f" {row.metric:13s} {row.prompt:6d} {row.output:6d} {row.value:9.2f}"
                   f" {value:9.2f} {error:+7.1%}")
     for key, each in sorted(groups.items()):
-        size = median(abs(e) for e in each)
-        print(f"{' '.join(key):68s} n {len(each):3d}  median {size:6.1%}  bias {median(each):+7.1%}")
+        size, bias = median(abs(e) for e in each), median(each)
+        print(f"{' '.join(key):68s} n {len(each):3d}  median {size:6.1%}  bias {bias:+7.1%}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Predict static-batch rows (all sequences prefill, then decode together) from `cost` alone.
 
-    python benchmarks/fidelity_static_batch.py INFERENCE.csv [--rows]
+    python -m benchmarks.fidelity_static_batch INFERENCE.csv [--rows]
 
 `output_tok_s` is output tokens over the whole time, `decode_tok_s` over the decode, `ttft_ms` the
 prefill. The decode is integrated over the growing cache at a few points.
@@ -14,7 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
-from transformer import inference_step
+from benchmarks.transformer import inference_step
 
 from llamasim.catalog import get_device, get_fabric, get_host, get_model, get_runtime
 from llamasim.cost import Machine, step_seconds
@@ -92,8 +92,8 @@ def main() -> None:
                   f" {r['input_len']:>5s} {r['output_len']:>5s} {r['value']:>9s} {value:9.1f}"
                   f" {error:+7.1%}")
     for key, each in sorted(groups.items()):
-        size = median(abs(e) for e in each)
-        print(f"{' '.join(key):60s} n {len(each):3d}  median {size:6.1%}  bias {median(each):+7.1%}")
+        size, bias = median(abs(e) for e in each), median(each)
+        print(f"{' '.join(key):60s} n {len(each):3d}  median {size:6.1%}  bias {bias:+7.1%}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Fit the fabrics' latency, start, efficiency and ramp to measured collectives.
 
-    python benchmarks/fit_collectives.py COLLECTIVES.csv [--fit]
+    python -m benchmarks.fit_collectives COLLECTIVES.csv [--fit]
 
 Columns: n_gpus, nodes, fabric, op, size_bytes, time_us, source, device. Rows that a fit may not see
 (single-GPU noise, unstated fabrics) are left out by the rules below; whole devices and sources are
@@ -175,7 +175,8 @@ def report(rows: list[Row], fabrics: Callable[[str], Fabric]) -> None:
     for key, members in sorted(groups.items()):
         each = errors(members, fabrics)
         bias = median(predict(r, fabrics) / r.seconds - 1 for r in members)
-        print(f"{' '.join(key):75s} n {len(each):4d}  median {median(each):6.1%}  bias {bias:+6.1%}")
+        size = median(each)
+        print(f"{' '.join(key):75s} n {len(each):4d}  median {size:6.1%}  bias {bias:+6.1%}")
 
 
 def main() -> None:

@@ -70,8 +70,8 @@ def inference_step(
         matmul("v", kv, h), plain("rope", "rope", q + kv, q + kv),
         plain("append", "cache", 2 * kv, 2 * kv), *attention, matmul("o", h, q), *total("o"),
         plain("attn.add", "residual", 2 * h, h), plain("mlp.norm", "norm", h, h), *mlp,
-        matmul("up", f, h), plain("act", "activation", 2 * f, f), matmul("down", h, f), *total("down"),
-        plain("mlp.add", "residual", 2 * h, h),
+        matmul("up", f, h), plain("act", "activation", 2 * f, f), matmul("down", h, f),
+        *total("down"), plain("mlp.add", "residual", 2 * h, h),
     ]
     head = [plain("final", "norm", h, h), matmul("head", model.vocab // ways, h, "sequences")]
     return tuple(layer), tuple(head)

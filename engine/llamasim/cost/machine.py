@@ -98,7 +98,7 @@ class Machine:
     def __attrs_post_init__(self) -> None:
         here = self.runtime.on.get(self.device.family)
         if here:
-            object.__setattr__(self, "runtime", attrs.evolve(self.runtime, on={}, **here))
+            object.__setattr__(self, "runtime", attrs.evolve(self.runtime, **_figures(here)))
         object.__setattr__(self, "processor", _of_device(self.device))
         object.__setattr__(self, "host_processor", _of_host(self.host))
 
@@ -113,6 +113,10 @@ class Machine:
     def at(self, place: str) -> Processor:
         """Return what computes at a place (`device` or `host`)."""
         return self.host_processor if place == "host" else self.processor
+
+
+def _figures(here: Mapping[str, float | str]) -> dict[str, Any]:
+    return {**here, "on": {}}
 
 
 def _of_device(d: Device) -> Processor:
