@@ -4,9 +4,11 @@ from llamasim.language.ast import paths_read
 from llamasim.language.bind import bind
 from llamasim.language.check import check
 from llamasim.language.evaluate import Env, EvalError, Missing, evaluate
+from llamasim.language.format import format_text
 from llamasim.language.globs import glob_matches
 from llamasim.language.load import Program, load
 from llamasim.language.parser import parse
+from llamasim.language.show import show
 from llamasim.language.values import Symbol, Value
 
 __all__ = [
@@ -19,8 +21,10 @@ __all__ = [
     "bind",
     "check",
     "evaluate",
+    "format_text",
     "glob_matches",
     "load",
     "parse",
     "paths_read",
+    "show",
 ]

@@ -122,7 +122,8 @@ def check_globs(globs: Iterable[Glob], infer: Infer) -> None:
 
 
 def _below(scope: RuleScope, effect: Effect, read: Read, stratum: Stratum) -> None:
-    if read.attribute.stratum < stratum:
+    # Nothing that can be read follows from the facts that rules write, so facts may read facts.
+    if read.attribute.stratum < max(stratum, Stratum.LAYOUT):
         return
     what = f"`{effect.cell}`" if isinstance(effect, Write) else "this effect"
     also = [(read.let, "read by this `let`")] if read.let else []

@@ -16,7 +16,13 @@ _FORMS = {
     "set": "set {cell} = ...", "scale": "scale {cell} by ...", "add": "add ... to {cell}",
     "cap": "cap {cell} at ...", "raise": "raise {cell} to ...",
 }
-_DOES = {"set": "sets", "scale": "scales by", "add": "adds", "cap": "caps at", "raise": "raises to"}
+_SAYS = {
+    "set": "this sets a cell that holds {holds} to {value}",
+    "add": "this adds {value} to a cell that holds {holds}",
+    "cap": "this caps a cell that holds {holds} at {value}",
+    "raise": "this raises a cell that holds {holds} to {value}",
+    "scale": "this scales a cell by {value}, and a plain number is needed",
+}
 
 
 def check_write(effect: Write, cell: Cell | None, rule: Rule, infer: Infer) -> None:
@@ -108,21 +114,15 @@ def _number(effect: Write, cell: Cell, at: Span, rule: Rule, infer: Infer) -> No
     if kind.dimension != wanted:
         _wrong_dimension(effect, cell, at, rule, infer, kind, wanted)
     elif kind.certain and kind.high < 0:
-        infer.report("E0210", f"this {_DOES[effect.verb]} less than nothing",
+        infer.report("E0210", "this is always below 0, and cells hold amounts",
                      [(effect.value.span, f"lies in {kind.range_text}")],
-                     help=("cells hold amounts; write a positive one",))
+                     help=("write a positive amount",))
 
 
 def _wrong_dimension(
     effect: Write, cell: Cell, at: Span, rule: Rule, infer: Infer, kind: Kind, wanted: Dimension
 ) -> None:
-    value, holds = _noun(kind.dimension), _noun(wanted)
-    if effect.verb == "scale":
-        message = f"this scales a cell by {value}, and a plain number is needed"
-    else:
-        message = f"this {_DOES[effect.verb]} {value} in a cell that holds {holds}"
-        message = message.replace("adds ", "adds ").replace(" in a cell", " to a cell", 1) if (
-            effect.verb == "add") else message
+    message = _SAYS[effect.verb].format(value=_noun(kind.dimension), holds=_noun(wanted))
     ways = [
         _FORMS[effect.verb].format(cell=c.name).replace("...", effect.value.span.text)
         for c in CELLS.values()

@@ -61,6 +61,8 @@ def _arity(infer: Infer, expr: Call, wanted: int) -> bool:
     if len(expr.args) == wanted:
         return True
     noun = "argument" if wanted == 1 else "arguments"
+    for arg in expr.args:
+        infer.infer(arg)
     infer.report("E0211", f"`{expr.name}` takes {wanted} {noun}, not {len(expr.args)}",
                  [(expr.span, f"{len(expr.args)} here")], help=(f"give it {wanted}",))
     return False
