@@ -6,10 +6,10 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.scenarios_for_tests import plan_of, scenario, use
 
 from llamasim.scenario.spec import Use
 from llamasim.units import Quantity, parse_quantity
-from tests.scenarios_for_tests import plan_of, scenario, use
 
 TRAINING: tuple[Use, ...] = (
     use("parallelism.tensor.tensor_parallel", degree=2, sequence_parallel=True),

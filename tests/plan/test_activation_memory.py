@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.scenarios_for_tests import block, plan_of, scenario, use
 
 from llamasim.scenario.spec import Use
-from tests.scenarios_for_tests import block, plan_of, scenario, use
 
 S, B, H, A, T = 2048, 1, 6144, 64, 8
 TENSOR = use("parallelism.tensor.tensor_parallel", degree=T)

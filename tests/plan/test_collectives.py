@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.scenarios_for_tests import block, collectives, ops, plan_of, scenario, use
 
 from llamasim.plan import compile_plan
 from llamasim.plan.spec import CommWork
-from tests.scenarios_for_tests import block, collectives, ops, plan_of, scenario, use
 
 TENSOR = use("parallelism.tensor.tensor_parallel", degree=8)
 SEQUENCE = use("parallelism.tensor.tensor_parallel", degree=8, sequence_parallel=True)

@@ -9,7 +9,7 @@ import click
 
 from llamasim.assets import rules_dir
 from llamasim.cli.support import say
-from llamasim.diagnostics import Diagnostic, to_json
+from llamasim.diagnostics import Diagnostic, Source, to_json
 
 
 @click.command(name="check")
@@ -42,14 +42,31 @@ def _expanded(paths: list[Path]) -> list[Path]:
 
 
 def _check(path: Path, rules: tuple[Path, ...]) -> list[Diagnostic]:
-    if path.suffix in (".yaml", ".yml") or not path.exists() and path.suffix != ".rules":
+    if path.suffix in (".yaml", ".yml") or (not path.exists() and path.suffix != ".rules"):
         return _check_scenario(str(path))
     if path.suffix != ".rules":
         return [Diagnostic("E0707", f"{path} is neither a rule file nor a scenario",
                            help=("rule files end in .rules, scenarios in .yaml",))]
-    from llamasim.language import check_file
+    return _check_rules(path, rules)
 
-    return check_file(path, [*rules, rules_dir()])
+
+def _check_rules(path: Path, rules: tuple[Path, ...]) -> list[Diagnostic]:
+    from llamasim.language import check, load, parse
+
+    try:
+        source = Source(str(path), path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        return [Diagnostic("E0708", f"{path} cannot be read", why=str(error),
+                           help=("give the path of a .rules file",))]
+    module, said = parse(source)
+    if module is None or any(d.is_error for d in said):
+        return said
+    folders = path.resolve().parents
+    depth = min(module.name.count("."), len(folders) - 1)
+    program, more = load([module.name], [folders[depth], *rules, rules_dir()])
+    if any(d.is_error for d in more):
+        return more
+    return more + list(check(program))
 
 
 def _check_scenario(text: str) -> list[Diagnostic]:

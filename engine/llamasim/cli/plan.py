@@ -47,8 +47,8 @@ def _text(plan: Plan) -> str:
     for name in dict.fromkeys(r.technique for r in plan.ledger):
         lines.append(name)
         rows = [
-            (r.verb, f"{r.cell} {r.value}".strip(), f"{r.matched} {r.element}", r.pattern[:36],
-             r.place)
+            (r.verb, _short(f"{r.cell} {r.value}".strip(), 40), f"{r.matched} {r.element}",
+             _short(r.pattern, 22), r.place)
             for r in plan.ledger if r.technique == name
         ]
         lines += [columns(rows), ""]
@@ -68,3 +68,7 @@ def _text(plan: Plan) -> str:
     ]
     lines.append(columns(moved) or "  none")
     return "\n".join(lines)
+
+
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 2] + ".."

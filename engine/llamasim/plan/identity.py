@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -24,12 +25,13 @@ def plan_hash(plan: Plan, scenario: Scenario) -> str:
 
 
 def _canonical(value: object) -> str:
-    if attrs.has(type(value)):
+    kind: type[Any] = type(value)
+    if attrs.has(kind):
         inner = (
             f"{a.name}={_canonical(getattr(value, a.name))}"
-            for a in attrs.fields(type(value)) if a.name not in _LEFT_OUT
+            for a in attrs.fields(kind) if a.name not in _LEFT_OUT
         )
-        return f"{type(value).__name__}({','.join(inner)})"
+        return f"{kind.__name__}({','.join(inner)})"
     if isinstance(value, Mapping):
         inner = (f"{k}:{_canonical(v)}" for k, v in sorted(value.items()))
         return "{" + ",".join(inner) + "}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -129,7 +130,9 @@ def _workload(given: Given | None) -> Workload:
     mode = "inference" if given is None or given.target != "training" else "training"
     args = {a.name: _plain(a.value) for a in given.args} if given else {}
     dtype = args.pop("dtype", "bf16")
-    numbers = {k: int(v.value) for k, v in args.items() if isinstance(v, Quantity)}
+    numbers: dict[str, Any] = {
+        k: int(v.value) for k, v in args.items() if isinstance(v, Quantity)
+    }
     base = Workload(
         mode="training" if mode == "training" else "inference",
         dtype=str(dtype), sequence=numbers.pop("sequence", 4096),
@@ -202,11 +205,12 @@ class PlanEnv:
         values = self._elements(args[0].parts)
         if values is None:
             return None
-        total = {"sum": sum, "min": min, "max": max, "count": len}.get(name)
-        if total is None:
+        totals = {"sum": sum(values), "min": min(values, default=0.0),
+                  "max": max(values, default=0.0), "count": float(len(values))}
+        if name not in totals:
             return None
         data = args[0].parts[-1].endswith("bytes") and name != "count"
-        result = float(total(values))
+        result = totals[name]
         return Quantity(result * 8, DATA) if data else Quantity(result)
 
     def _elements(self, path: tuple[str, ...]) -> list[float] | None:

@@ -71,6 +71,7 @@ class BlockFacts:
         dropped: activations not kept for the backward pass.
         places: where an element lies or runs, if not on the device.
         fused: fusion group by op.
+        matched: how many elements of one such layer each rule applies to.
 
     """
 
@@ -84,6 +85,7 @@ class BlockFacts:
     dropped: frozenset[str]
     places: Mapping[Key, str]
     fused: Mapping[str, str]
+    matched: Mapping[tuple[str, int], int] = attrs.field(factory=dict)
 
     def number(self, element: str, name: str, cell: str, base: float, phase: str = "") -> float:
         """Return a cell's value in base units (bits, s, FLOP, tok)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import attrs
 
@@ -113,7 +113,7 @@ def block_facts(
     facts = BlockFacts(
         name, block, layers, merged, shards, obligations, dict(sorted(collector.hidden.items())),
         frozenset(collector.dropped), dict(sorted(collector.places.items())),
-        dict(sorted(collector.fused.items())),
+        dict(sorted(collector.fused.items())), dict(collector.matched),
     )
     return facts, diagnostics
 
@@ -139,6 +139,8 @@ def _run(
         if found not in collector.diagnostics:
             collector.diagnostics.append(found)
         return
+    first = stratum is None or stratum == min(stratum_of(e) for e in use.rule.effects)
+    collector.matched[use.key] += first  # once, in the first pass that it takes part in
     for ordinal, effect in enumerate(use.rule.effects):
         if stratum is None or stratum_of(effect) == stratum:
             collector.apply(use, ordinal, effect, key, envs[0], (envs[1], envs[2]), phases)
@@ -186,13 +188,3 @@ def _merge(
             )
     diagnostics += [d for _, d in clashes.values() if d is not None]
     return merged, diagnostics
-
-
-def count_matches(use: RuleUse, facts: Sequence[BlockFacts]) -> int:
-    """Return how many elements of the model a rule's patterns select (conditions aside)."""
-    if use.rule.element in ("step", "layer"):
-        return 1
-    return sum(
-        len(targets(use, f.block, f.layers[0] if f.layers else None)) * max(1, len(f.layers))
-        for f in facts
-    )

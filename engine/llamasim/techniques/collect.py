@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import attrs
@@ -45,6 +45,11 @@ class RuleUse:
     number: int
     rule: Rule
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """What tells this rule of this use from all others."""
+        return self.instance.use.instance, self.number
+
 
 def stratum_of(effect: Effect) -> Stratum:
     """Return the pass in which an effect is evaluated."""
@@ -74,6 +79,7 @@ class Collector:
     dropped: set[str] = attrs.field(factory=set)
     places: dict[Key, str] = attrs.field(factory=dict)
     fused: dict[str, str] = attrs.field(factory=dict)
+    matched: Counter[tuple[str, int]] = attrs.field(factory=Counter)
     diagnostics: list[Diagnostic] = attrs.field(factory=list)
 
     def apply(

@@ -8,8 +8,8 @@ import attrs
 
 from llamasim.language import Symbol, Value, evaluate
 from llamasim.language.ast import Expr, Function, Path
-from llamasim.scenario.spec import Scenario
 from llamasim.model.graph import Graph
+from llamasim.scenario.spec import Scenario
 from llamasim.techniques.instances import Instance
 from llamasim.techniques.mesh import Mesh
 from llamasim.units import DATA, TIME, TOKEN, Quantity

@@ -6,19 +6,21 @@ from collections.abc import Sequence
 
 from llamasim.language.ast import Effect, Write
 from llamasim.techniques.applied import BlockFacts
-from llamasim.techniques.blocks import Space, count_matches
+from llamasim.techniques.blocks import Space
 from llamasim.techniques.checks import source_text
-from llamasim.techniques.collect import place
+from llamasim.techniques.collect import RuleUse, place
 from llamasim.techniques.records import LedgerRow
 
 
 def ledger_rows(space: Space, facts: Sequence[BlockFacts]) -> tuple[LedgerRow, ...]:
-    """Return one row for each effect of each rule in use that covers a phase of this workload."""
+    """Return one row for each effect of each rule that applies to anything in this workload."""
     rows = []
     for use in space.rules:
         if not space.phases(use):
             continue
-        rule, matched = use.rule, count_matches(use, facts)
+        rule, matched = use.rule, _matched(use, facts)
+        if not matched:
+            continue
         pattern = ", ".join(g.text for g in rule.globs) or "*"
         if rule.excepts:
             pattern += " except " + ", ".join(g.text for g in rule.excepts)
@@ -32,6 +34,12 @@ def ledger_rows(space: Space, facts: Sequence[BlockFacts]) -> tuple[LedgerRow, .
             for effect in rule.effects
         ]
     return tuple(sorted(rows, key=lambda r: (r.technique, r.instance, r.place, r.cell)))
+
+
+def _matched(use: RuleUse, facts: Sequence[BlockFacts]) -> int:
+    if use.rule.element in ("step", "layer"):
+        return 1
+    return sum(f.matched.get(use.key, 0) * max(1, len(f.layers)) for f in facts)
 
 
 def _said(effect: Effect) -> tuple[str, str, str]:

@@ -102,7 +102,8 @@ def conflict(
 ) -> Diagnostic:
     """Return E0301: two rules write different values to one cell."""
     names = (a.technique.rsplit(".", 1)[-1], b.technique.rsplit(".", 1)[-1])
-    shown = ", ".join(elements[:4]) + (f" and {len(elements) - 4} more" if len(elements) > 4 else "")
+    rest = len(elements) - 4
+    shown = ", ".join(elements[:4]) + (f" and {rest} more" if rest > 0 else "")
     labels = [
         Label(a.span, f"{names[0]} says {_text(a)}"),
         Label(b.span, f"{names[1]} says {_text(b)}", primary=False),
