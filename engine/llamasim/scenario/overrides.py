@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import attrs
@@ -78,7 +79,7 @@ def _longest(
             return count, entry
     if path == "use.":
         for entry in node.entries:
-            if parts[0] in (entry.key.text.rpartition(".")[2], entry.key.text.split()[-1:]):
+            if parts[0] == re.split(r"[.\s]", entry.key.text.strip())[-1]:
                 return 1, entry
         whole = isinstance(value, Mapping) or (isinstance(value, Scalar) and value.null)
         return (len(parts) if whole else max(1, len(parts) - 1)), None

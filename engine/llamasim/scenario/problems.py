@@ -107,8 +107,8 @@ def several_documents(span: Span) -> Diagnostic:
 def tagged(span: Span, tag: str) -> Diagnostic:
     """E0502: `!tag`."""
     written = tag.replace("tag:yaml.org,2002:", "!!")
-    return error("E0502", f"YAML tags such as `{written}` have no meaning in a scenario", span, "tag",
-                 help=("delete the tag and keep the value",))
+    return error("E0502", f"YAML tags such as `{written}` have no meaning in a scenario", span,
+                 "tag", help=("delete the tag and keep the value",))
 
 
 def too_complex(span: Span, how: str) -> Diagnostic:
