@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from llamasim.diagnostics import Diagnostic, Label, Span, nearest
-from llamasim.language.ast import Rule, Write
+from llamasim.language.ast import Number, Rule, Write
 from llamasim.language.cells import CELLS, ELEMENTS, Cell
-from llamasim.language.infer import Infer
+from llamasim.language.infer import Infer, unit_of
 from llamasim.language.kinds import Kind
 from llamasim.language.scope import name_in
 from llamasim.units import NONE, Dimension
@@ -131,7 +131,10 @@ def _wrong_dimension(
     if ways:
         help_text = "a cell of that dimension is there:\n" + "\n".join(ways[:3])
     elif kind.dimension.is_ratio:
-        help_text = f"give it a unit of {wanted}"
+        unit = unit_of(wanted, bits=True)
+        literal = isinstance(effect.value, Number)
+        help_text = f"write `{effect.value.span.text} {unit}`" if literal else (
+            f"multiply it by `1 {unit}`")
     else:
         help_text = f"divide or multiply it until it is {wanted}"
     infer.report("E0201", message, [(effect.value.span, kind.text), (at, f"{wanted}")],

@@ -22,7 +22,7 @@ from llamasim.language.ast import (
 )
 from llamasim.language.kinds import ANY, BOOL, Kind, Known, Read, add, number, product, quotient
 from llamasim.language.vocabulary import ROOTS, VOCABULARY, Attribute
-from llamasim.units import NONE, UNITS, Quantity
+from llamasim.units import DATA, NONE, TIME, TOKEN, UNITS, WORK, Dimension
 
 
 @attrs.define
@@ -195,7 +195,7 @@ class Infer:
         if "any" in (left.name, right.name) or left.dimension == right.dimension:
             return True
         verb = {"+": "added", "-": "subtracted"}.get(expr.op, "compared")
-        ways = [f"give `{e.span.text}` a unit of {k.dimension}"
+        ways = [f"write `{e.span.text} {unit_of(k.dimension)}` or so"
                 for e, k in ((expr.left, right), (expr.right, left))
                 if isinstance(e, Number) and e.unit is None]
         self.report(
@@ -276,7 +276,9 @@ class Infer:
             return
         guess = nearest(kind.word, allowed.symbols)
         listed = ", ".join(allowed.symbols)
-        self.report("E0207", f"`{kind.word}` is not one of {listed}",
+        few = allowed.symbols[:_FEW]
+        text = ", ".join(few) + (", ..." if len(few) < len(allowed.symbols) else "")
+        self.report("E0207", f"`{kind.word}` is not one of {text}",
                     [(expr.span, "never the case")],
                     help=(f"did you mean `{guess}`?",) if guess else (f"write one of {listed}",))
 
@@ -307,6 +309,10 @@ class Infer:
         return infer_call(self, expr)
 
 
+#: As many words as a message lists.
+_FEW = 6
+
+
 def kind_of(attribute: Attribute) -> Kind:
     """Return what an attribute is."""
     if attribute.kind == "number":
@@ -314,11 +320,12 @@ def kind_of(attribute: Attribute) -> Kind:
     return BOOL if attribute.kind == "bool" else Kind("symbol", symbols=attribute.symbols)
 
 
-def kind_of_value(value: object) -> Kind:
-    """Return the kind of a value."""
-    if isinstance(value, Quantity):
-        return number(value.dimension, value.value)
-    return BOOL if isinstance(value, bool) else Kind("symbol")
+def unit_of(dimension: Dimension, bits: bool = False) -> str:
+    """Return a unit of a dimension, as an example; `bits` asks for the small one of Data."""
+    if bits and dimension == DATA:
+        return "bit"
+    examples = {DATA: "GB", TIME: "us", WORK: "FLOP", TOKEN: "tok"}
+    return examples.get(dimension, f"({dimension})")
 
 
 _RULES: Mapping[type, Callable[..., Kind]] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from llamasim.diagnostics import Diagnostic, Label, Source, Span
-from llamasim.language import missing
+from llamasim.language import kept, missing
 from llamasim.language.ast import Import, Module, Technique
 from llamasim.language.parser import MOST_BYTES, parse, start_of, too_large
 
@@ -72,8 +72,12 @@ class _Loading:
         if problem is not None:
             self.diagnostics.append(problem)
             return None
-        module, said = parse(source)
-        self.diagnostics += said
+        module = kept.recall(path, source)
+        if module is None:
+            module, said = parse(source)
+            self.diagnostics += said
+            if module is not None and not said:
+                kept.keep(path, source, module)
         return module
 
 

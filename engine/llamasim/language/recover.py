@@ -16,6 +16,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 from llamasim.diagnostics import Diagnostic, Source
 from llamasim.language.keywords import KEYWORDS, STATEMENTS
 from llamasim.language.syntax import Parser, character_error, token_error
+from llamasim.units import UNITS
 
 MOST_ERRORS = 20
 
@@ -81,6 +82,8 @@ class _Recovery:
         if not isinstance(error, UnexpectedToken):
             return False
         token = error.token
+        if self._taken_for_a_unit(ip, token):
+            return True
         diagnostic, meant = token_error(self.source, token, ip)
         self.diagnostics.append(diagnostic)
         if token.type == "$END":
@@ -89,6 +92,26 @@ class _Recovery:
             ip.feed_token(Token.new_borrow_pos(meant, str(token), token))
             return True
         return self._resume(ip, token.start_pos or 0)
+
+    def _taken_for_a_unit(self, ip: Parser, token: Token) -> bool:
+        """Mend a misspelt keyword that stands behind a number and was read as its unit."""
+        behind = ip.parser_state.value_stack[-2:]
+        if [getattr(v, "type", "") for v in behind] != ["NUMBER", "NAME"] or behind[1] in UNITS:
+            return False
+        probe = ip.copy(deepcopy_values=False)
+        _pop(probe)
+        diagnostic, meant = token_error(self.source, behind[1], probe)
+        if meant is None:
+            return False
+        keyword = Token.new_borrow_pos(meant, str(behind[1]), behind[1])
+        probe.feed_token(keyword)
+        if not _fits(probe, token):
+            return False
+        self.diagnostics.append(diagnostic)
+        _pop(ip)
+        ip.feed_token(keyword)
+        ip.feed_token(token)
+        return True
 
     def _resume(self, ip: Parser, start: int) -> bool:
         """Skip from `start` to a word that fits, and leave the lexer behind it."""

@@ -94,8 +94,14 @@ def _meant(word: str, accepted: Iterable[str]) -> str | None:
     words = [_WORDS[t] for t in sorted(accepted) if t in _WORDS]
     if word in words or word in KEYWORDS:
         return None
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.74)
+    cutoff = 0.74 if len(word) > _SHORT else 0.5
+    close = [w for w in difflib.get_close_matches(word, words, n=3, cutoff=cutoff)
+             if len(word) > _SHORT or (w[0] == word[0] and len(w) <= _SHORT)]
     return KEYWORDS[close[0]] if close else None
+
+
+#: Words of so few letters are taken for one another only by their first letter.
+_SHORT = 3
 
 
 def _span(source: Source, token: Token) -> Span:
@@ -115,7 +121,10 @@ def _end_error(source: Source, accepted: Iterable[str]) -> Diagnostic:
         missing = "`edition`" if "EDITION" in accepted else "`module`"
         return Diagnostic("E0101", f"this file ends before its {missing} line", (Label(span),),
                           help=("begin it with\nedition 2026\nmodule family.name",))
-    way = "add `}`" if "RBRACE" in accepted else f"add {_expected(accepted)}"
+    if "RBRACE" in accepted:
+        return Diagnostic("E0105", "the file ends before its last block does",
+                          (Label(span, "ends here"),), help=("add `}`",))
+    way = f"add {_expected(accepted)}"
     return Diagnostic("E0105", f"the file ends, and {_expected(accepted)} is still expected",
                       (Label(span, "ends here"),), help=(way,))
 
@@ -154,8 +163,10 @@ def _found(word: str) -> str:
 def _expected(accepted: Iterable[str]) -> str:
     """Return the legal continuations in words."""
     rest, parts = set(accepted) - {"DOC"}, []
+    if "DOT" in rest and len(rest) > 1:
+        rest -= {"DOT"}
     if "SLASH" in rest:  # behind a value: what could lengthen it is noise
-        rest -= {"DOT", "LPAR", "IN", "PERCENT"}
+        rest -= {"LPAR", "IN", "PERCENT"}
     for group, name in _GROUPS:
         if group <= rest:
             parts.append(name)
