@@ -120,7 +120,7 @@ class Use:
 
     Attributes:
         instance: name of this use, unique in the scenario (the technique's unless `as` is given).
-        technique: full dotted name, `parallelism.tensor.tensor_parallel`.
+        technique: full dotted name, `family.module.technique`.
         args: parameters as given.
         scope: a glob that narrows all its rules, or None.
 
