@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -43,22 +45,42 @@ OPTIONS: Mapping[str, Any] = MappingProxyType(
 
 @cache
 def lark_parser() -> Lark:
-    """Return the parser; its tables are kept in the user's cache folder where that is writable."""
+    """Return the parser, from tables made at installation or kept in the user's cache folder."""
     from lark import Lark
 
     grammar = grammar_path().read_text(encoding="utf-8")
-    return Lark(grammar, cache=_cache_file(grammar) or False, **OPTIONS)
+    return Lark(grammar, cache=_tables_file(grammar) or False, **OPTIONS)
 
 
-def _cache_file(grammar: str) -> str | None:
+def write_tables(folder: Path) -> Path:
+    """Write the parser's tables for this Python and this Lark into a folder; return the file."""
+    from lark import Lark
+
+    grammar = grammar_path().read_text(encoding="utf-8")
+    path = folder / _tables_name(grammar)
+    Lark(grammar, cache=str(path), **OPTIONS)
+    return path
+
+
+def _tables_name(grammar: str) -> str:
+    import lark
+
+    made_by = f"{__version__} {lark.__version__} {sys.version_info[:2]}"
+    return f"rules-{hashlib.sha256(f'{made_by} {grammar}'.encode()).hexdigest()[:16]}.tables"
+
+
+def _tables_file(grammar: str) -> str | None:
+    name = _tables_name(grammar)
+    shipped = grammar_path().with_name(name)
+    if shipped.is_file():
+        return str(shipped)
     from platformdirs import user_cache_path
 
-    key = hashlib.sha256(f"{__version__}\n{grammar}".encode()).hexdigest()[:16]
     try:
         folder = user_cache_path("llamasim", ensure_exists=True)
     except OSError:
         return None
-    return str(folder / f"rules-{key}.lark-cache")
+    return str(folder / name)
 
 
 def parse(source: Source) -> tuple[Module | None, list[Diagnostic]]:

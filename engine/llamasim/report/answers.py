@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from llamasim.report.accuracy import accuracy_text
 from llamasim.report.layout import WIDTH, columns, money, number
@@ -53,6 +53,8 @@ def _feasible(study: Study, best: Candidate) -> list[str]:
     facts += [("memory", memory_text(best)), ("accuracy", accuracy_text(best.evidence,
                                                                         study.accuracy))]
     lines += _facts([(k, v) for k, v in facts if v and v != "-"])
+    for warning in best.warnings:
+        lines += _wrapped(f"warning: {warning}", "  ")
     exact = next((c for i in study.ranking if _is_exact(c := study.candidates[i])), None)
     if exact is not None and not _is_exact(best):
         lines += _wrapped(f"without any loss of accuracy: {exact.label} (#{exact.number}), "
@@ -104,19 +106,40 @@ def _front(study: Study) -> list[str]:
 
 
 def _table(study: Study, candidates: Sequence[Candidate]) -> list[str]:
-    shown = _shown(study)
-    rows = [("#", *(f.metric for f in shown), "GiB", "choices")]
+    """Return a row of figures each, its choices below it, without those that all rows share."""
+    shown, shared = _shown(study), _shared(candidates)
+    rows = [("#", *(_heading(f) for f in shown), "GiB")]
     rows += [
         (str(c.number), *(figure_text(f, c) for f in shown),
-         "-" if c.peak_gib is None else f"{c.peak_gib:,.1f}", c.label)
+         "-" if c.peak_gib is None else f"{c.peak_gib:,.1f}")
         for c in candidates
     ]
-    right = "".join(str(i) for i in range(len(shown) + 2))
-    table = columns(rows, right=right).splitlines()
-    lines = table[:1]
-    for line, candidate in zip(table[1:], candidates, strict=True):
-        lines += [line, *_wrapped(accuracy_text(candidate.evidence, study.accuracy), " " * 8)]
+    table = columns(rows, right="".join(str(i) for i in range(len(shown) + 2))).splitlines()
+    lines = _wrapped(f"all with {picks_text(shared)}", "  ") if shared else []
+    lines.append(table[0] + "  choices (accuracy)")
+    for figures, candidate in zip(table[1:], candidates, strict=True):
+        own = picks_text(p for p in candidate.combination.picks if p not in shared)
+        text = f"{own} ({accuracy_text(candidate.evidence, study.accuracy)})"
+        lines += textwrap.wrap(text, WIDTH, initial_indent=figures + "  ", break_on_hyphens=False,
+                               subsequent_indent=" " * (len(figures) + 2))
     return lines
+
+
+def _heading(figure: Figure) -> str:
+    return "$/Mtok" if figure.metric == COST else figure.metric
+
+
+def _shared(candidates: Sequence[Candidate]) -> list[tuple[str, str]]:
+    """Return the choices that all of several candidates have made."""
+    if len(candidates) < 2:
+        return []
+    return [p for p in candidates[0].combination.picks
+            if all(p in c.combination.picks for c in candidates)]
+
+
+def picks_text(picks: Iterable[tuple[str, str]]) -> str:
+    """Return choices as text."""
+    return ", ".join(f"{k}={v}" for k, v in picks)
 
 
 def _runners_up(study: Study) -> list[str]:

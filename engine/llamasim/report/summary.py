@@ -101,20 +101,22 @@ def _ops(ops: Any, s: Row) -> list[str]:
     """Where computing goes on the first stage: by phase, and by what bounds it."""
     if ops.num_rows == 0:
         return []
-    import pyarrow.compute as pc
+    import numpy as np
 
-    first = ops.filter(pc.equal(ops["rank_class"], 0))
-    spent = pc.subtract(first["end_s"], first["start_s"])
-    table = first.select(["phase", "bound", "stream"]).append_column("spent", spent)
-    table = table.filter(pc.equal(table["stream"].cast("string"), "compute"))
+    spent = ops["end_s"].to_numpy() - ops["start_s"].to_numpy()
+    spent = np.where(ops["rank_class"].to_numpy() == 0, spent, 0.0)
+    stream = ops["stream"].combine_chunks()
+    computing = stream.indices.to_numpy() == stream.dictionary.to_pylist().index("compute")
+    spent = np.where(computing, spent, 0.0)
     lines = ["", "  Computing on the first stage, by phase and by what bounds it"]
     for key in ("phase", "bound"):
-        named = table.set_column(table.schema.get_field_index(key), key, table[key].cast("string"))
-        grouped = named.group_by(key).aggregate([("spent", "sum")]).to_pylist()
-        total = sum(g["spent_sum"] for g in grouped) or 1.0
-        grouped.sort(key=lambda g: -g["spent_sum"])
-        text = ", ".join(f"{g[key]} {g['spent_sum'] / total:.0%}" for g in grouped)
-        lines.append(f"    {text}")
+        column = ops[key].combine_chunks()
+        words = column.dictionary.to_pylist()
+        sums = np.bincount(column.indices.to_numpy(), weights=spent, minlength=len(words))
+        ranked = sorted(zip(sums.tolist(), words, strict=True), reverse=True)
+        total = float(sums.sum()) or 1.0
+        shares = [f"{word} {part / total:.0%}" for part, word in ranked if part > 0]
+        lines.append("    " + ", ".join(shares))
     return lines
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from llamasim import __version__
 from llamasim.simulate.trace import CATEGORIES, Trace
-from llamasim.tables.ops import op_table
+from llamasim.tables.ops import Words, op_table
 from llamasim.tables.schemas import (
     CLAIMS,
     COSTS,
@@ -74,6 +74,11 @@ def _words(values: Any, names: Sequence[str]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(values, pa.int32()), pa.array(names))
 
 
+def _encoded(values: Sequence[str]) -> pa.Array:
+    words = Words()
+    return words.array(np.array([words.code(v) for v in values], dtype=np.int32))
+
+
 def _memory(trace: Trace) -> pa.Table:
     m = trace.memory
     columns = [m.rank, _words(m.category, CATEGORIES), m.time, m.bytes]
@@ -82,9 +87,7 @@ def _memory(trace: Trace) -> pa.Table:
 
 def _links(trace: Trace) -> pa.Table:
     links = trace.links
-    names, axes = (pa.array(list(v), pa.string()).dictionary_encode()
-                   for v in (links.name, links.axis))
-    columns = [links.rank, names, axes, links.start, links.end, links.bytes]
+    columns = [links.rank, _encoded(links.name), _encoded(links.axis), links.start, links.end, links.bytes]
     return pa.table(columns, schema=LINKS)
 
 
