@@ -26,6 +26,9 @@ from llamasim.plan.spec import StepShape
 #: Never used to choose a figure.
 HELD_OUT = ("rtx-4080", "rtx-6000-ada", "a40", "apple-m1-max", "rtx-3090", "rtx-5000-ada",
             "a100-sxm-80gb")
+#: Bits a weight of formats whose rows do not say (ggml block layouts; mixes by their file sizes).
+BITS = {"q8_0": 8.5, "q6_k": 6.56, "q5_k_s": 5.5, "iq5_k": 5.5, "q4_k_s": 4.5, "iq4_k": 4.5,
+        "iq3_k": 3.44}
 #: Tokens that llama.cpp computes at once (its default `--ubatch-size`).
 BATCH = 512
 
@@ -58,7 +61,8 @@ def read(path: Path) -> list[Row]:
                 continue
             rows.append(Row(
                 r["id"], r["device"], int(r["n_devices"] or 1), r["runtime"], model,
-                r["weight_dtype"], float(r["bits_per_weight"] or 16), r["metric"],
+                r["weight_dtype"],
+                float(r["bits_per_weight"] or BITS.get(r["weight_dtype"], 16)), r["metric"],
                 int(r["input_len"] or 0), int(r["output_len"] or 0), float(r["value"]),
             ))
     return rows

@@ -138,7 +138,7 @@ def test_work_on_the_host_takes_the_hosts_rates() -> None:
 
 
 def test_a_runtime_has_other_figures_on_a_family() -> None:
-    figures = {"launch_s": 1e-6, "on": {"round": {"launch_s": 9e-6}}}
+    figures = {"launch_s": 1e-6, "on": {"round.launch_s": 9e-6}}
     op = OpWork("n", "norm", basis="fixed")
     assert op_cost(op, DECODE, machine(**figures)).seconds == pytest.approx(9e-6)
 

@@ -113,7 +113,11 @@ def decode(kind: str, entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _decode(field: Field, raw: Any) -> Any:
     if field.type is dict and field.dimension is None:
-        return {name: decode("runtimes", table) for name, table in raw.items()}
+        return {
+            f"{family}.{attribute}": value
+            for family, table in raw.items()
+            for attribute, value in decode("runtimes", table).items()
+        }
     if field.type is dict:
         return {k: _number(field, v) for k, v in raw.items()}
     if field.dimension is not None:

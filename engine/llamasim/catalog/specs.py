@@ -67,7 +67,8 @@ class Fabric:
         latency_s: of one hop (one ring step) at small sizes.
         base_latency_s: of starting a collective.
         efficiency: share of the bandwidth that large messages reach.
-        ramp_bytes: message size at which half of the large-message bandwidth is reached.
+        ramp_bytes: message size around which collectives pass from the low-latency protocol, at
+            half the bandwidth, to the bulk one, whose start costs the time of as many bytes.
         topology: `switch` (any pair at full rate), `mesh` (pairs share the rate), `shared`
             (all devices of a node behind one bridge), `ring`.
         reduces: whether the switch reduces in flight.
@@ -195,11 +196,12 @@ class Runtime:
         memory_efficiency: over the device's own, for streaming kernels.
         gemv_concurrency: over the device's `bytes_per_clock`, for matrix-vector kernels.
         formats: share of their arithmetic rate that matmuls reach by storage format of the weight
-            (`int4_group`: 0.85, ...), as dequantisation takes the rest.
+            (`int4_group`: 0.85) or by arithmetic (`fp8`: 0.8); unpacking, casts and scales take
+            the rest.
         half_math: arithmetic of its 16-bit kernels (`fp16_acc16`), on devices that have a rate for
             it; empty where they accumulate in 32 bits.
         on: figures that differ on a family of devices, because the program has another library of
-            kernels for it (`apple`: {`launch_s`: 12e-6}).
+            kernels for it (`apple.launch_s`: 12e-6).
         overlap_tax: share of multiprocessors that a running collective takes from compute.
         reserve_bytes: context and library memory on each device.
         fragmentation: share of allocated memory lost to the allocator.
@@ -228,6 +230,6 @@ class Runtime:
     max_sequences: int
     kv_block: int
     half_math: str = ""
-    on: Mapping[str, Mapping[str, float | str]] = attrs.field(factory=dict)
+    on: Mapping[str, float] = attrs.field(factory=dict)
     sources: Mapping[str, str] = attrs.field(factory=dict)
     notes: str = ""

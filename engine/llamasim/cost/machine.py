@@ -96,9 +96,7 @@ class Machine:
     memo: dict[Any, Any] = attrs.field(init=False, eq=False, repr=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        here = self.runtime.on.get(self.device.family)
-        if here:
-            object.__setattr__(self, "runtime", attrs.evolve(self.runtime, **_figures(here)))
+        object.__setattr__(self, "runtime", _on(self.runtime, self.device.family))
         object.__setattr__(self, "processor", _of_device(self.device))
         object.__setattr__(self, "host_processor", _of_host(self.host))
 
@@ -115,8 +113,14 @@ class Machine:
         return self.host_processor if place == "host" else self.processor
 
 
-def _figures(here: Mapping[str, float | str]) -> dict[str, Any]:
-    return {**here, "on": {}}
+def _on(runtime: Runtime, family: str) -> Runtime:
+    """Return a runtime with the figures that it has on a family of devices."""
+    here: dict[str, Any] = {}
+    for key, value in runtime.on.items():
+        where, _, attribute = key.rpartition(".")
+        if where == family:
+            here[attribute] = value
+    return attrs.evolve(runtime, **here) if here else runtime
 
 
 def _of_device(d: Device) -> Processor:

@@ -12,9 +12,11 @@ from llamasim.cost.records import Bound, OpCost
 from llamasim.cost.work import ATTENTION, Amount, amount
 from llamasim.plan.spec import OpWork, StepShape
 
-#: Queries that a fused attention kernel's block handles, and cached tokens a decoding one does.
+#: Queries that a fused attention kernel's block handles, and cached tokens that a decoding one
+#: does, or a block of a separate matrix-vector kernel.
 QUERY_BLOCK = 128
 KV_BLOCK = 256
+ROW_BLOCK = 32
 #: New tokens a sequence up to which a step counts as decoding (and is launched as a graph).
 DECODE_TOKENS = 8.0
 #: Share of the plain units' rate that matrix-vector kernels reach at most.
@@ -84,7 +86,10 @@ def _product_share(
         return runtime.matmul_efficiency
     m, n, k, batch = _product_shape(op, work, shape)
     share = shape_efficiency(m, n, k, batch, processor.multiprocessors)
-    return runtime.matmul_efficiency * share * runtime.formats.get(op.format or "", 1.0)
+    formats = runtime.formats
+    return runtime.matmul_efficiency * share * min(
+        formats.get(op.format or "", 1.0), formats.get(op.math, 1.0)
+    )
 
 
 def _product_shape(
@@ -135,5 +140,6 @@ def _memory_rate(
 
 def _kv_share(op: OpWork, shape: StepShape, processor: Processor) -> float:
     length = shape.kv_tokens / shape.sequences
-    blocks = shape.sequences * max(1, op.kv_heads) * max(1, -int(-length // KV_BLOCK))
+    each = KV_BLOCK if op.kind == "fused_attention" else ROW_BLOCK
+    blocks = shape.sequences * max(1, op.kv_heads) * max(1, -int(-length // each))
     return max(0.05, min(1.0, blocks / processor.multiprocessors))
