@@ -10,220 +10,92 @@ from typing import Literal, TypeAlias
 import attrs
 
 from llamasim.diagnostics import Span
-
-# --- expressions ---------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class Number:
-    """A plain number, a percentage (`unit="%"`) or a number with a unit (`16 bit`)."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    value: float
-    unit: str | None = None
-
-
-@attrs.frozen
-class Bool:
-    """`true` or `false`."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    value: bool
-
-
-@attrs.frozen
-class Path:
-    """A name, dotted: a parameter, a let, a constant, an attribute (`layer.index`) or a symbol."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    parts: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """The path as written."""
-        return ".".join(self.parts)
-
-
-@attrs.frozen
-class Unary:
-    """`-x` or `not x`."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    op: Literal["-", "not"]
-    operand: Expr
-
-
-@attrs.frozen
-class Binary:
-    """Arithmetic, comparison, logic, or `a divides b`."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    op: Literal["+", "-", "*", "/", "^", "==", "!=", "<=", ">=", "<", ">", "and", "or", "divides"]
-    left: Expr
-    right: Expr
-
-
-@attrs.frozen
-class Among:
-    """`x in {a, b}`."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    item: Expr
-    options: tuple[Expr, ...]
-
-
-@attrs.frozen
-class Cond:
-    """`if a then b else c`."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    test: Expr
-    then: Expr
-    other: Expr
-
-
-@attrs.frozen
-class Call:
-    """A call of a built-in or of an earlier function; arguments may be a glob for aggregates."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    name: str
-    args: tuple[Expr, ...]
-
-
-Expr: TypeAlias = Number | Bool | Path | Unary | Binary | Among | Cond | Call
-
-
-@attrs.frozen
-class RangeDomain:
-    """`1..16`, both ends included."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    low: Expr
-    high: Expr
-
-
-@attrs.frozen
-class SetDomain:
-    """`{32, 64, 128}`."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    options: tuple[Expr, ...]
-
-
-Domain: TypeAlias = RangeDomain | SetDomain
-
-# --- effects -------------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class Write:
-    """`set|scale|add|cap|raise` of a cell, e.g. `set numerics.bits = 4 bit`."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    verb: Literal["set", "scale", "add", "cap", "raise"]
-    cell: str
-    value: Expr
-
-
-@attrs.frozen
-class Shard:
-    """`shard DIM over AXIS`."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    dim: str
-    axis: str
-
-
-@attrs.frozen
-class Reduce:
-    """`reduce over AXIS`: resolve the partial sum here."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    axis: str
-
-
-@attrs.frozen
-class Gather:
-    """`gather over AXIS [until LIFETIME]`."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    axis: str
-    until: str | None = None
-
-
-@attrs.frozen
-class Exchange:
-    """`exchange EXPR over AXIS`: an all-to-all of that much data per device."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    amount: Expr
-    axis: str
-
-
-@attrs.frozen
-class Send:
-    """`send over AXIS`: point to point to the next member."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    axis: str
-
-
-@attrs.frozen
-class Rotate:
-    """`rotate over AXIS`: pass this tensor's shards round a ring until all were seen."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    axis: str
-
-
-@attrs.frozen
-class Place:
-    """`place on host|disk|device`."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    where: str
-
-
-@attrs.frozen
-class Drop:
-    """`drop`: do not keep this activation for the backward pass."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-
-
-@attrs.frozen
-class Fuse:
-    """`fuse as NAME`: ops of a block with the same name run as one kernel."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    name: str
-
-
-@attrs.frozen
-class Run:
-    """`run MODEL times EXPR`."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    model: str
-    times: Expr
-
-
-@attrs.frozen
-class Overlap:
-    """`overlap WHAT with STREAM [up to EXPR]`; what is an obligation's verb."""
-
-    span: Span = attrs.field(eq=False, repr=False)
-    what: str
-    stream: str
-    share: Expr | None = None
-
-
-Effect: TypeAlias = (
-    Write | Shard | Reduce | Gather | Exchange | Send | Rotate | Place | Drop | Fuse | Run | Overlap
+from llamasim.language.ast_effects import (
+    Drop,
+    Effect,
+    Exchange,
+    Fuse,
+    Gather,
+    Overlap,
+    Place,
+    Reduce,
+    Rotate,
+    Run,
+    Send,
+    Shard,
+    Write,
+)
+from llamasim.language.ast_expr import (
+    Among,
+    Binary,
+    Bool,
+    Call,
+    Cond,
+    Domain,
+    Expr,
+    Number,
+    Path,
+    RangeDomain,
+    SetDomain,
+    Unary,
+    children,
+    paths_read,
 )
 
-# --- members and declarations --------------------------------------------------------------------
+__all__ = [
+    "Advise",
+    "Among",
+    "Arg",
+    "Axis",
+    "Binary",
+    "Bool",
+    "Bring",
+    "BringField",
+    "Call",
+    "Claim",
+    "Cond",
+    "Conflicts",
+    "Const",
+    "Domain",
+    "Drop",
+    "Effect",
+    "Exchange",
+    "Expect",
+    "Expr",
+    "ExtraModel",
+    "Function",
+    "Fuse",
+    "Gather",
+    "Given",
+    "Glob",
+    "Import",
+    "Item",
+    "Let",
+    "Member",
+    "Module",
+    "Number",
+    "Overlap",
+    "Param",
+    "Path",
+    "Place",
+    "RangeDomain",
+    "Reduce",
+    "Refines",
+    "Requires",
+    "Rotate",
+    "Rule",
+    "Run",
+    "Send",
+    "SetDomain",
+    "Shard",
+    "SourceDecl",
+    "Technique",
+    "Test",
+    "Unary",
+    "Write",
+    "children",
+    "paths_read",
+]
 
 
 @attrs.frozen
@@ -483,24 +355,3 @@ class Module:
             if isinstance(item, Technique) and item.name == name:
                 return item
         return None
-
-
-def children(expr: Expr) -> tuple[Expr, ...]:
-    """Return the expressions directly inside an expression."""
-    if isinstance(expr, Unary):
-        return (expr.operand,)
-    if isinstance(expr, Binary):
-        return (expr.left, expr.right)
-    if isinstance(expr, Among):
-        return (expr.item, *expr.options)
-    if isinstance(expr, Cond):
-        return (expr.test, expr.then, expr.other)
-    return expr.args if isinstance(expr, Call) else ()
-
-
-def paths_read(expr: Expr) -> frozenset[str]:
-    """Return every dotted name that an expression reads."""
-    if isinstance(expr, Path):
-        return frozenset((expr.text,))
-    found: frozenset[str] = frozenset()
-    return found.union(*(paths_read(c) for c in children(expr)))

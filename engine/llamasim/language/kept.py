@@ -19,7 +19,8 @@ from llamasim.assets import grammar_path
 from llamasim.diagnostics import Source
 from llamasim.language.ast import Module
 
-_CODE = ("ast.py", "build.py", "build_expr.py", "kept.py")
+_TREE = ("ast", "ast_effects", "ast_expr")
+_CODE = ("ast.py", "ast_effects.py", "ast_expr.py", "build.py", "build_expr.py", "kept.py")
 
 
 @cache
@@ -107,6 +108,9 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Return a class of the tree; any other is refused."""
-        if module in ("llamasim.language.ast", "llamasim.diagnostics.model"):
+        package, _, last = module.rpartition(".")
+        if module == "llamasim.diagnostics.model" or (
+            package == "llamasim.language" and last in _TREE
+        ):
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"{module}.{name} is no part of a syntax tree")
