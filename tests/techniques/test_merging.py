@@ -131,3 +131,57 @@ def test_fewer_elements_take_less_memory(tmp_path: Path) -> None:
     dense, sparse = (block(plan_of(s)) for s in
                      (inference(), with_rules(tmp_path, use("mine.sparse"))))
     assert dense.weight_bytes - sparse.weight_bytes == 3 * 4096 * 14336 / 2 * 2
+
+
+ODD = """\
+edition 2026
+module odd
+
+import parallelism.tensor
+
+source me = "a test"
+
+technique exchanging {
+  on activation of *.mlp.act during decode { exchange 8 bit * 3 over tp }
+}
+technique unknown_move { on kv_cache during decode { gather over tp } }
+technique on_disk { on weight of *.mlp.* { place on disk } }
+technique table { on step { add 1 GiB to cost.static_bytes } }
+technique thin_cache { on kv_cache { scale layout.elements by 0.5 } }
+"""
+
+
+def odd(folder: Path, *uses: object) -> Scenario:
+    """Return a scenario over eight devices that finds `odd.rules` in a folder."""
+    (folder / "odd.rules").write_text(ODD)
+    given = scenario(use("parallelism.tensor.tensor_parallel", degree=8), *uses,  # type: ignore[arg-type]
+                     mode="inference", runtime="vllm")
+    return attrs.evolve(given, rule_paths=(str(folder),))
+
+
+def test_a_stated_exchange_becomes_an_all_to_all(tmp_path: Path) -> None:
+    """Its size is the rule's own."""
+    layer = block(plan_of(odd(tmp_path, use("odd.exchanging"))))
+    moved = [w for w in layer.work["decode"] if w.name == "mlp.act" and hasattr(w, "group")]
+    assert [(w.kind, w.bytes_fixed) for w in moved] == [("all_to_all", 3.0)]
+
+
+@pytest.mark.parametrize("name", ["unknown_move", "on_disk"])
+def test_what_nothing_simulates_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    """A fact that no stage acts on is an error, not a silence."""
+    plan, said = compile_plan(odd(tmp_path, use(f"odd.{name}")))
+    assert plan is None
+    assert {d.code for d in said if d.is_error} == {"E0408"}
+
+
+def test_memory_of_the_step_counts_on_every_device(tmp_path: Path) -> None:
+    """A table of 1 GiB stands on each rank class."""
+    plan = plan_of(odd(tmp_path, use("odd.table")))
+    assert [r.static_bytes for r in plan.ranks] == [2**30]
+
+
+def test_a_cache_may_keep_a_share_of_its_elements(tmp_path: Path) -> None:
+    """Half of the elements: half of the bytes."""
+    whole, half = (block(plan_of(s)).kv_per_token for s in
+                   (odd(tmp_path), odd(tmp_path, use("odd.thin_cache"))))
+    assert half == whole / 2

@@ -27,6 +27,21 @@ def forward_moves(local: Local, index: int, side: str, phase: str) -> list[CommW
     return found
 
 
+def exchanges(local: Local, outputs: Iterable[str], phase: str) -> list[CommWork]:
+    """Return the all-to-alls that rules state on a kernel's results."""
+    return [
+        CommWork(
+            name, "all_to_all", local.mesh.group(o.axis),
+            bytes_fixed=o.amount / 8, bytes_per_token=o.amount_per_token / 8,
+            hidden=local.facts.hidden.get(("activation", name, "exchange", phase), 0.0),
+            reason=o.site,
+        )
+        for name in outputs
+        for o in local.facts.obligations.get(("activation", name), ())
+        if o.verb == "exchange" and phase in o.phases and local.mesh.size(o.axis) > 1
+    ]
+
+
 def rotations(local: Local, index: int, inputs: Iterable[str], phase: str) -> list[CommWork]:
     """Return ring passes of inputs that rules rotate instead of gathering."""
     found = []

@@ -31,7 +31,10 @@ class Local:
         """Return the bits an element holds at rest, overhead included."""
         base = base_bits(self.facts.block, element, name, self.dtype)
         at_rest = self.facts.number(element, name, "numerics.bits", base)
-        return at_rest + self.facts.number(element, name, "numerics.bits_overhead", 0.0)
+        bits = at_rest + self.facts.number(element, name, "numerics.bits_overhead", 0.0)
+        if element in ("weight", "grad", "optimizer"):
+            return bits  # their kept share is in `elements`
+        return bits * self.facts.number(element, name, "layout.elements", 1.0)
 
     def wire_bits(self, element: str, name: str) -> float:
         """Return the bits an element has on a link: at rest for gradients and weights, else the

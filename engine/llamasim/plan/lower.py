@@ -8,16 +8,18 @@ from llamasim.diagnostics import Diagnostic, Label
 from llamasim.plan.blocks import BlockLowering, lower_block
 from llamasim.plan.gradients import gathers_after_update, update
 from llamasim.plan.identity import plan_hash
+from llamasim.plan.limits import limits
 from llamasim.plan.schedule import schedule_of
 from llamasim.plan.spec import Chunk, CommWork, Plan, RankClass, Schedule, StepShape
 from llamasim.scenario.spec import Scenario
-from llamasim.techniques.applied import Applied
+from llamasim.techniques.applied import NOTHING, Applied
 from llamasim.techniques.mesh import REMAINDER
 
 
 def lower(applied: Applied, scenario: Scenario) -> tuple[Plan | None, list[Diagnostic]]:
     """Return the plan, or why these techniques cannot run together on this cluster."""
     blocks, diagnostics = _blocks(applied, scenario)
+    diagnostics += _once(limits(applied), scenario)
     schedule, said = schedule_of(applied, scenario)
     diagnostics += said
     if schedule is None or any(d.is_error for d in diagnostics):
@@ -99,8 +101,9 @@ def _rank(
     blocks: list[BlockLowering],
 ) -> RankClass:
     devices = scenario.cluster.devices // applied.stages
+    static = applied.step.get(("", "cost.static_bytes"), NOTHING).add / 8
     if scenario.workload.mode != "training":
-        return RankClass(stage, devices, chunks)
+        return RankClass(stage, devices, chunks, static)
     counts: dict[int, int] = {}
     for chunk in chunks:
         for block in chunk.blocks:
@@ -112,7 +115,7 @@ def _rank(
             key = (work.group, work.hidden)
             before = gathers[key].bytes_fixed if key in gathers else 0.0
             gathers[key] = attrs.evolve(work, bytes_fixed=before + count * work.bytes_fixed)
-    return RankClass(stage, devices, chunks, update(held, scenario.workload.optimizer),
+    return RankClass(stage, devices, chunks, static, update(held, scenario.workload.optimizer),
                      step_start=tuple(gathers.values()))
 
 

@@ -7,6 +7,7 @@ import attrs
 from llamasim.plan.communication import (
     backward_of,
     copies,
+    exchanges,
     forward_moves,
     loss_reductions,
     message,
@@ -52,6 +53,7 @@ class Passes:
         work.append(op_work(self.local, index, step, phase, part, rows_by_sequence=by_sequence))
         if step.kind == "loss":
             work += loss_reductions(self.local, index, step.inputs[0])
+        work += exchanges(self.local, step.outputs, phase)
         work += forward_moves(self.local, index, "output", phase)
         if by_sequence:
             work = [_by_sequence(w) for w in work]
@@ -78,6 +80,7 @@ class Passes:
             step = self.steps[index]
             for name in step.saves:
                 work += self._replay(name, available)
+            work += exchanges(self.local, step.outputs, "backward")
             work += self._output_gradients(index)
             work += self._regather(index, step, seen)
             work += self._gradients(index, step)

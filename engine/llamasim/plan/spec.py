@@ -226,6 +226,7 @@ class RankClass:
     Attributes:
         stage: pipeline stage; `multiplicity` devices in the class.
         chunks: in the order in which a micro-batch passes them.
+        static_bytes: on each device, of no block in particular.
         step_start: collectives before the first micro-batch (gather of updated weights).
         optimizer: work of the update, after all reductions.
         step_end: collectives after the update.
@@ -235,6 +236,7 @@ class RankClass:
     stage: int
     multiplicity: int
     chunks: tuple[Chunk, ...]
+    static_bytes: float = 0.0
     optimizer: tuple[Work, ...] = ()
     step_start: tuple[CommWork, ...] = ()
     step_end: tuple[CommWork, ...] = ()

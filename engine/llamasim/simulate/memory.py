@@ -27,7 +27,7 @@ def resident(plan: Plan, rank: RankClass, unified: bool) -> dict[str, float]:
     """Return the bytes that stay on the device throughout, by category."""
     blocks = blocks_of(plan, rank)
     result = {
-        "weights": sum(b.weight_bytes + b.static_bytes for b in blocks),
+        "weights": rank.static_bytes + sum(b.weight_bytes + b.static_bytes for b in blocks),
         "gradients": sum(b.grad_bytes for b in blocks),
         "optimizer": sum(b.optimizer_bytes for b in blocks),
     }

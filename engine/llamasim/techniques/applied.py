@@ -46,7 +46,7 @@ class Obligation:
 
     Attributes:
         hidden: share of it that may run beside compute.
-        amount: bits, for `exchange`.
+        amount, amount_per_token: bits that one device exchanges in a step, and for each token.
         site: technique and place of the rule.
 
     """
@@ -56,6 +56,7 @@ class Obligation:
     phases: tuple[str, ...]
     until: str | None = None
     amount: float = 0.0
+    amount_per_token: float = 0.0
     site: str = ""
 
 

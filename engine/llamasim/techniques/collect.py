@@ -140,7 +140,7 @@ class Collector:
             self._report(use, effect.span, "this version simulates no second model in a step",
                          "E0408")
         else:
-            self._oblige(use, effect, target, env, phases)
+            self._oblige(use, effect, target, probes, phases)
 
     def _write(
         self,
@@ -189,22 +189,29 @@ class Collector:
         held[effect.axis] = (effect.dim, use.instance.technique.name, effect.span)
 
     def _oblige(
-        self, use: RuleUse, effect: Effect, target: Key, env: Env, phases: Sequence[str]
+        self,
+        use: RuleUse,
+        effect: Effect,
+        target: Key,
+        probes: tuple[Env, Env],
+        phases: Sequence[str],
     ) -> None:
-        verb, until, amount = _VERBS[type(effect)], None, 0.0
+        verb, until, amount, slope = _VERBS[type(effect)], None, 0.0, 0.0
         axis = getattr(effect, "axis", "")
         if isinstance(effect, Gather):
             until = effect.until
         if isinstance(effect, Exchange):
-            amount = _number(evaluate(effect.amount, env))
+            one, two = (_number(evaluate(effect.amount, p)) for p in probes)
+            amount, slope = 2 * one - two, two - one
         held = self.obligations[target]
         before = held.get((verb, axis))
         covered = tuple(sorted({*phases, *(before.phases if before else ())}))
         site = f"{use.instance.name} ({place(effect.span)})"
         if before is not None:
             site, amount = min(site, before.site), max(amount, before.amount)
+            slope = max(slope, before.amount_per_token)
             until = min(filter(None, (until, before.until)), default=None)
-        held[(verb, axis)] = Obligation(verb, axis, covered, until, amount, site)
+        held[(verb, axis)] = Obligation(verb, axis, covered, until, amount, slope, site)
 
     def _report(self, use: RuleUse, span: Span, message: str, code: str) -> None:
         diagnostic = Diagnostic(
