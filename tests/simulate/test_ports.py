@@ -8,11 +8,11 @@ from simpy import Environment
 from llamasim.simulate.ports import Ports, port_of
 
 
-def finish_times(flows: list[tuple[float, float, tuple[int, ...]]]) -> list[float]:
+def finish_times(flows: list[tuple[float, float, tuple[int, int]]]) -> list[float]:
     env = Environment()
     ports, ends = Ports(env, 3), [-1.0] * len(flows)
 
-    def begin(number: int, at: float, seconds: float, route: tuple[int, ...]):  # type: ignore[no-untyped-def]
+    def begin(number: int, at: float, seconds: float, route: tuple[int, int]):  # type: ignore[no-untyped-def]
         yield env.timeout(at)
         ports.start(route, seconds, lambda: ends.__setitem__(number, env.now))
 
@@ -23,15 +23,23 @@ def finish_times(flows: list[tuple[float, float, tuple[int, ...]]]) -> list[floa
 
 
 OUT = port_of(0, True, False)
+IN, ELSEWHERE = port_of(1, True, True), port_of(2, True, True)
 
 
 def test_a_flow_alone_takes_its_own_time() -> None:
-    assert finish_times([(0.5, 1.0, (OUT,))]) == pytest.approx([1.5])
+    assert finish_times([(0.5, 1.0, (OUT, IN))]) == pytest.approx([1.5])
 
 
 def test_two_flows_share_a_port_equally() -> None:
     """The first has half its bytes left when the second comes: 1.5, then the second at 2."""
-    assert finish_times([(0.0, 1.0, (OUT,)), (0.5, 1.0, (OUT,))]) == pytest.approx([1.5, 2.0])
+    flows = [(0.0, 1.0, (OUT, IN)), (0.5, 1.0, (OUT, ELSEWHERE))]
+    assert finish_times(flows) == pytest.approx([1.5, 2.0])
+
+
+def test_flows_much_shorter_than_the_clock_end() -> None:
+    """At 1e6 s the clock's step is 1e-10 s: a flow of 3e-10 s shared and slowed still ends."""
+    flows = [(1e6, 3e-10, (OUT, IN)), (1e6, 2e-10, (OUT, ELSEWHERE)), (1e6, 1e-12, (OUT, IN))]
+    assert finish_times(flows) == pytest.approx([1e6] * 3)
 
 
 def test_flows_in_other_directions_do_not_meet() -> None:
@@ -42,16 +50,16 @@ def test_flows_in_other_directions_do_not_meet() -> None:
 
 def test_a_flow_goes_at_the_rate_of_its_busiest_port() -> None:
     """Two leave stage 0; the third shares its entry into stage 1 with one of them."""
-    into = port_of(1, True, True)
-    flows = [(0.0, 1.0, (OUT, into)), (0.0, 1.0, (OUT,)), (0.0, 0.5, (into,))]
+    other = port_of(2, True, False)
+    flows = [(0.0, 1.0, (OUT, IN)), (0.0, 1.0, (OUT, ELSEWHERE)), (0.0, 0.5, (other, IN))]
     assert finish_times(flows) == pytest.approx([2.0, 2.0, 1.0])
 
 
 def test_a_load_takes_its_share() -> None:
     env = Environment()
-    ports, ends = Ports(env, 1), []
+    ports, ends = Ports(env, 2), []
     ports.load(0, 0.0, 0.75)
-    ports.start((OUT,), 1.0, lambda: ends.append(env.now))
+    ports.start((OUT, IN), 1.0, lambda: ends.append(env.now))
     env.run(until=2.0)
     ports.load(0, 0.0, 0.0)
     env.run()

@@ -101,9 +101,10 @@ def bucketed(comms: Iterable[CommWork]) -> list[CommWork]:
     return list(joined.values())
 
 
-def timings(plan: Plan, costs: Costs, *, tax: float, host_s: float) -> Timings:
-    """Return the durations of a training step."""
-    schedule = plan.schedule
+def step_timings(plan: Plan, scenario: Scenario) -> Timings:
+    """Return the durations of a plan's training step."""
+    runtime, schedule = scenario.runtime, plan.schedule
+    costs = Costs.of(plan, scenario)
     count = max((len(r.chunks) for r in plan.ranks), default=1)
     stages = [_stage(plan, costs, rank, count) for rank in plan.ranks]
     send = None
@@ -113,8 +114,8 @@ def timings(plan: Plan, costs: Costs, *, tax: float, host_s: float) -> Timings:
     return Timings(
         tuple(_quiet(s, sides) for s in stages),
         send,
-        host_s,
-        tax,
+        runtime.host_s * schedule.host_scale + schedule.host_add_s,
+        min(0.9, runtime.overlap_tax),
         schedule.pipeline,
         schedule.micro_batches,
         schedule.reduce_every,

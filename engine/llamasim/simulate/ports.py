@@ -12,20 +12,28 @@ from typing import cast
 
 from simpy import Environment, Event, Timeout
 
-#: Work below this many seconds counts as finished (rounding of sums of small steps).
-EPSILON = 1e-15
+#: Share of a flow below which what is left of it is a rounding error.
+EPSILON = 1e-12
 
 
 class _Active:
-    __slots__ = ("done", "left", "ports", "rate", "since", "version")
+    """A flow under way: seconds `left` at full rate when it was last settled, at `since`.
+
+    `timer` is when its pending timer goes off: never after its end, so that a flow which is slowed
+    keeps its timer and sets another one only when that has gone off too early.
+    """
+
+    __slots__ = ("done", "into", "least", "left", "out", "rate", "since", "timer", "version")
 
     def __init__(
-        self, ports: tuple[int, ...], left: float, now: float, done: Callable[[], None]
+        self, ports: tuple[int, int], left: float, now: float, done: Callable[[], None]
     ) -> None:
-        self.ports = ports
+        self.out, self.into = ports
         self.left = left
+        self.least = left * EPSILON
         self.rate = 0.0
         self.since = now
+        self.timer = float("inf")
         self.version = 0
         self.done = done
 
@@ -43,20 +51,20 @@ class Ports:
         self._flows: list[list[_Active]] = [[] for _ in range(stages * 4)]
         self._load = [0.0] * (stages * 4)
 
-    def start(self, ports: tuple[int, ...], seconds: float, done: Callable[[], None]) -> None:
-        """Begin a flow that takes `seconds` alone, and call `done` when it is over."""
-        if seconds <= EPSILON:
+    def start(self, ports: tuple[int, int], seconds: float, done: Callable[[], None]) -> None:
+        """Begin a flow that takes `seconds` alone, and call `done` when it is over.
+
+        `ports` are the one it leaves by and the one it enters by.
+        """
+        if seconds <= 0:
             done()
             return
         flow = _Active(ports, seconds, self._env.now, done)
-        alone = True
-        for port in ports:
-            active = self._flows[port]
-            alone = alone and not active and self._load[port] == 0.0
-            active.append(flow)
-        if alone:
-            flow.rate = 1.0
-            self._schedule(flow)
+        out, into = self._flows[ports[0]], self._flows[ports[1]]
+        out.append(flow)
+        into.append(flow)
+        if len(out) == 1 and len(into) == 1:
+            self._plan(flow)
         else:
             self._replan(ports)
 
@@ -74,34 +82,50 @@ class Ports:
             self._replan(changed)
 
     def _replan(self, ports: Iterable[int]) -> None:
-        flows = self._flows
-        touched = {flow: None for port in ports for flow in flows[port]}
-        now = self._env.now
-        for flow in touched:
-            rate = min((1.0 - self._load[p]) / len(flows[p]) for p in flow.ports)
-            if rate == flow.rate:
-                continue
-            flow.left = max(0.0, flow.left - flow.rate * (now - flow.since))
-            flow.since, flow.rate = now, rate
-            flow.version += 1
-            self._schedule(flow)
+        for port in ports:
+            for flow in self._flows[port]:
+                self._plan(flow)
 
-    def _schedule(self, flow: _Active) -> None:
-        timer = Timeout(self._env, flow.left / flow.rate, (flow, flow.version))
+    def _plan(self, flow: _Active) -> None:
+        out, into = flow.out, flow.into
+        leaving = (1.0 - self._load[out]) / len(self._flows[out])
+        entering = (1.0 - self._load[into]) / len(self._flows[into])
+        rate = leaving if leaving < entering else entering
+        if rate == flow.rate:
+            return
+        now = self._env.now
+        flow.left -= flow.rate * (now - flow.since)
+        flow.since, flow.rate = now, rate
+        if now + flow.left / rate < flow.timer:
+            self._set_timer(flow)
+
+    def _set_timer(self, flow: _Active) -> None:
+        delay = max(0.0, flow.left / flow.rate)
+        flow.version += 1
+        flow.timer = self._env.now + delay
+        timer = Timeout(self._env, delay, (flow, flow.version))
         assert timer.callbacks is not None
         timer.callbacks.append(self._over)
 
     def _over(self, timer: Event) -> None:
         flow, version = cast(tuple[_Active, int], timer.value)
-        if flow.version == version:
+        if flow.version != version:
+            return
+        now = self._env.now
+        flow.left -= flow.rate * (now - flow.since)
+        flow.since = now
+        # What is too short to move the clock is over, too.
+        if flow.left > flow.least and now + flow.left / flow.rate > now:
+            self._set_timer(flow)
+        else:
             self._finish(flow)
 
     def _finish(self, flow: _Active) -> None:
         flow.version += 1
-        busy = False
-        for port in flow.ports:
-            self._flows[port].remove(flow)
-            busy = busy or bool(self._flows[port])
-        if busy:
-            self._replan(flow.ports)
+        out, into = self._flows[flow.out], self._flows[flow.into]
+        out.remove(flow)
+        into.remove(flow)
+        for others in (out, into):
+            for other in others:
+                self._plan(other)
         flow.done()

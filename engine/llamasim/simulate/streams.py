@@ -82,7 +82,7 @@ class CommStream:
         self._waiters.clear()
 
 
-def ports_of(flow: Flow, stage: int, target: int | None = None) -> tuple[int, ...]:
+def ports_of(flow: Flow, stage: int, target: int | None = None) -> tuple[int, int]:
     """Return the ports a flow uses: a collective both directions, a send one at each end."""
     to = stage if target is None else target
     return (port_of(stage, flow.outer, False), port_of(to, flow.outer, True))

@@ -6,12 +6,11 @@ import numpy as np
 
 from llamasim.plan.spec import Plan
 from llamasim.scenario.spec import Scenario
-from llamasim.simulate.costing import Costs, timings, weighted
+from llamasim.simulate.costing import step_timings, weighted
 from llamasim.simulate.levels import Level, table
 from llamasim.simulate.memory import fit, training_levels, with_reserve
 from llamasim.simulate.pipeline import Outcome, step
 from llamasim.simulate.stage import SEND
-from llamasim.simulate.timings import Timings
 from llamasim.simulate.trace import Links, Tasks, Trace
 
 COMPUTE, COMM, P2P = 0, 1, 2
@@ -38,13 +37,6 @@ def train(plan: Plan, scenario: Scenario) -> Trace:
             (rank.multiplicity, outcome.waits(i)) for i, rank in enumerate(plan.ranks)
         ),
     )
-
-
-def step_timings(plan: Plan, scenario: Scenario) -> Timings:
-    """Return the durations of a plan's training step."""
-    runtime, schedule = scenario.runtime, plan.schedule
-    host = runtime.host_s * schedule.host_scale + schedule.host_add_s
-    return timings(plan, Costs.of(plan, scenario), tax=runtime.overlap_tax, host_s=host)
 
 
 def _tasks(outcome: Outcome) -> Tasks:
