@@ -14,12 +14,11 @@ import numpy as np
 
 from llamasim.plan.spec import Plan, RankClass
 from llamasim.scenario.spec import Scenario
-from llamasim.simulate.fast import step_time
+from llamasim.simulate.fast import makespan
 from llamasim.simulate.levels import Level, constant, of_changes, of_spans
 from llamasim.simulate.memory import ChunkBytes, chunk_bytes, fit, resident, with_reserve
 from llamasim.simulate.orders import FORWARD, Task, orders
 from llamasim.simulate.trace import Fit
-from llamasim.simulate.training import step_timings
 from llamasim.study.metrics import training_metrics
 
 
@@ -36,7 +35,7 @@ def training_bound(plan: Plan, scenario: Scenario) -> Bound:
     fits = memory_bound(plan, scenario)
     if not all(f.fits for f in fits):
         return Bound(fits, {})
-    seconds = step_time(step_timings(plan, scenario))
+    seconds = makespan(plan, scenario)
     return Bound(fits, training_metrics(scenario, seconds, fits))
 
 

@@ -31,6 +31,7 @@ class Candidate:
             simulation can improve on (times from below, memory from below), and were too weak to
             matter.
         fit: memory of the rank class with the least room.
+        warnings: what the rules advise against.
 
     """
 
@@ -43,6 +44,7 @@ class Candidate:
     fit: Fit | None = None
     simulated: bool = False
     plan_hash: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def number(self) -> int:

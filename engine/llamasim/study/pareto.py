@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 import attrs
 
-#: Digits that count; figures that agree in them are equal.
-DIGITS = 4
+#: Digits that count; figures that agree in them are equal. The model of the machine is not more
+#: exact than that, and a front of near-equals helps nobody.
+DIGITS = 3
 
 
 @attrs.frozen

@@ -60,6 +60,7 @@ def candidate_json(study: Study, candidate: Candidate) -> dict[str, Any]:
         "code": candidate.code or None,
         "against_best": compared(study, candidate) or None if feasible else None,
         "beaten_by": winner.number if winner else None,
+        "warnings": list(candidate.warnings),
         "simulated": candidate.simulated,
         "summary": dict(candidate.metrics),
         "peak_memory_gib": candidate.peak_gib,

@@ -111,7 +111,7 @@ def _settle(bench: Workbench, candidates: list[Candidate], accuracy: str) -> Stu
     scenario = bench.scenario
     objective, figures = objective_of(scenario), figures_of(scenario)
     while True:
-        ranking = _ranking(candidates, objective, figures)
+        ranking = _ranking(candidates, objective, figures, accuracy)
         ahead = _front(candidates, ranking, figures, accuracy)
         open_ones = [i for i in (*ranking[:RUNNERS_UP], *ahead) if not candidates[i].simulated]
         if not open_ones:
@@ -130,16 +130,20 @@ def point_of(candidate: Candidate, figures: Sequence[Figure], accuracy: str) -> 
 
 
 def _ranking(
-    candidates: Sequence[Candidate], objective: Figure, figures: Sequence[Figure]
+    candidates: Sequence[Candidate], objective: Figure, figures: Sequence[Figure], accuracy: str
 ) -> tuple[int, ...]:
-    """Return the feasible ones by the objective, then by the other figures, then by order.
+    """Return the feasible ones by the objective.
 
-    Figures that agree in the digits that count are equal, so that the smaller wins a dead heat.
+    Figures that agree in the digits that count are a dead heat: less unknown accuracy wins it, then
+    less known loss, then the other figures, then the order of trying.
     """
 
     def key(index: int) -> tuple[tuple[bool, float], ...]:
-        metrics = candidates[index].metrics
-        scores = [rounded(f.score(metrics)) for f in (objective, *figures)]
+        candidate = candidates[index]
+        first = rounded(objective.score(candidate.metrics))
+        point = point_of(candidate, figures, accuracy)
+        *others, loss = point.figures
+        scores = (first, float(len(point.unknown)), loss, *others)
         return (*((s is None, s or 0.0) for s in scores), (False, index))
 
     feasible = [i for i, c in enumerate(candidates) if c.status == "feasible"]

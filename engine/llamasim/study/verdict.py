@@ -10,7 +10,7 @@ import attrs
 from llamasim.simulate.trace import Fit
 from llamasim.study.candidate import GIB, Candidate
 from llamasim.study.metrics import COST, MEMORY, Figure
-from llamasim.study.pareto import no_worse
+from llamasim.study.pareto import no_worse, rounded
 from llamasim.study.search import Study
 
 #: What takes memory -> ways to need less of it.
@@ -47,13 +47,11 @@ def compared(study: Study, candidate: Candidate) -> str:
     best = study.best
     if best is None or candidate is best:
         return ""
-    parts = [_relative(study.objective, best, candidate)]
-    if study.speed != study.objective:
-        parts.append(_relative(study.speed, best, candidate))
+    parts = [_relative(f, best, candidate) for f in dict.fromkeys((study.objective, study.speed))]
+    if not candidate.simulated:
+        parts = [f"at least {p}" if p[:1].isdigit() else p for p in parts]
     if study.objective.metric != MEMORY:
         parts.append(_memory(best, candidate))
-    if not candidate.simulated:
-        parts[0] = f"at least {parts[0]}" if parts[0][:1].isdigit() else parts[0]
     return ", ".join(p for p in parts if p)
 
 
@@ -81,29 +79,35 @@ def alternatives(study: Study) -> Iterator[tuple[str, str, str]]:
 
 def _never(candidates: Sequence[Candidate]) -> str:
     """Say in one line why none of some candidates is feasible."""
+    slow = [c for c in candidates if c.status == "too_slow"]
+    if slow:
+        return f"never fast enough: {slow[0].reason} (#{slow[0].number})"
     large = [c for c in candidates if c.status == "too_large"]
     if large:
         near = min(large, key=lambda c: (c.missing_bytes, c.number))
         return f"never fits: {near.reason} (#{near.number})"
-    slow = [c for c in candidates if c.status == "too_slow"]
-    if slow:
-        return f"never fast enough: {slow[0].reason} (#{slow[0].number})"
     reasons = [c.reason for c in candidates]
     return f"refused: {max(sorted(set(reasons)), key=reasons.count)}"
+
+
+#: Words for more and less of a figure that is no speed.
+_WORDS = {MEMORY: ("more memory", "less memory"), COST: ("dearer", "cheaper")}
 
 
 def _relative(figure: Figure, best: Candidate, other: Candidate) -> str:
     a, b = best.metrics.get(figure.metric), other.metrics.get(figure.metric)
     if a is None or b is None or a <= 0 or b <= 0:
         return ""
-    worse = 1 - b / a if figure.maximize else b / a - 1
-    good, bad = ("faster", "slower") if figure.maximize else ("less", "more")
-    unit = "" if figure.maximize else f" {figure.metric}"
-    if figure.metric in (MEMORY, COST, "mfu", "bubble_fraction"):
-        good, bad, unit = "better", "worse", f" in {figure.metric}"
-    if abs(worse) < 5e-4:
-        return f"as fast{unit}" if not unit else f"the same{unit}"
-    return f"{abs(worse):.1%} {bad if worse > 0 else good}{unit}".replace("%", " %")
+    change = b / a - 1
+    if figure.metric.endswith("tok_s") or figure.metric.startswith("tokens_per_s"):
+        more, less, same = "faster", "slower", "as fast"
+    else:
+        name = figure.metric
+        more, less = _WORDS.get(name, (f"more {name}", f"less {name}"))
+        same = f"the same {name}"
+    if rounded(a) == rounded(b):
+        return same
+    return f"{abs(change) * 100:.1f} % {more if change > 0 else less}"
 
 
 def _memory(best: Candidate, other: Candidate) -> str:

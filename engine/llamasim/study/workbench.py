@@ -49,7 +49,7 @@ class Workbench:
         bounded = scenario.workload.mode == "training" and wanted <= BOUNDED
         return Workbench(scenario, program, resolve(scenario.model), bounded), diagnostics
 
-    def plan(self, combination: Combination) -> tuple[Plan | None, Scenario, list[Diagnostic]]:
+    def build(self, combination: Combination) -> tuple[Plan | None, Scenario, list[Diagnostic]]:
         """Return the plan of a combination, or what refuses it."""
         scenario = attrs.evolve(self.scenario, use=combination.use)
         applied, diagnostics = apply(self.graph, self.program, scenario)
@@ -67,7 +67,7 @@ class Workbench:
         """
         if combination.clash:
             return Candidate(combination, "refused", combination.clash)
-        plan, scenario, diagnostics = self.plan(combination)
+        plan, scenario, diagnostics = self.build(combination)
         if plan is None:
             return refused(combination, diagnostics)
         same = known(plan.hash)
@@ -75,16 +75,17 @@ class Workbench:
             return Candidate(combination, "repeats", f"the same plan as #{same}",
                              evidence=evidence_of(plan), plan_hash=plan.hash)
         if not self.bounded:
-            return simulated(combination, plan, scenario)
+            return advised(simulated(combination, plan, scenario), diagnostics)
         bound = training_bound(plan, scenario)
-        return judged(combination, plan, scenario, bound.metrics, bound.fits, trusted=False)
+        found = judged(combination, plan, scenario, bound.metrics, bound.fits, trusted=False)
+        return advised(found, diagnostics)
 
     def confirm(self, candidate: Candidate) -> Candidate:
         """Return a bounded candidate simulated."""
-        plan, scenario, diagnostics = self.plan(candidate.combination)
+        plan, scenario, diagnostics = self.build(candidate.combination)
         if plan is None:
             return refused(candidate.combination, diagnostics)
-        return simulated(candidate.combination, plan, scenario)
+        return advised(simulated(candidate.combination, plan, scenario), diagnostics)
 
 
 def refused(combination: Combination, diagnostics: list[Diagnostic]) -> Candidate:
@@ -92,6 +93,12 @@ def refused(combination: Combination, diagnostics: list[Diagnostic]) -> Candidat
     first = next(d for d in diagnostics if d.is_error)
     reason = f"{first.message}: {first.why}" if first.why else first.message
     return Candidate(combination, "refused", " ".join(reason.split()), first.code)
+
+
+def advised(candidate: Candidate, diagnostics: list[Diagnostic]) -> Candidate:
+    """Return a candidate with the warnings of its rules."""
+    said = tuple(dict.fromkeys(d.message for d in diagnostics if not d.is_error))
+    return attrs.evolve(candidate, warnings=said) if said else candidate
 
 
 def simulated(combination: Combination, plan: Plan, scenario: Scenario) -> Candidate:
