@@ -12,7 +12,7 @@ from llamasim.language.cells import CELLS, Stratum
 from llamasim.model.graph import Block, Graph
 from llamasim.scenario.spec import Scenario
 from llamasim.techniques.applied import BlockFacts, Merged
-from llamasim.techniques.collect import Collector, RuleUse, matches, stratum_of
+from llamasim.techniques.collect import Collector, RuleUse, Site, matches, stratum_of
 from llamasim.techniques.defaults import base_bits, phases_of
 from llamasim.techniques.elements import element_names, full_name, selected
 from llamasim.techniques.environment import Env
@@ -101,6 +101,13 @@ def block_facts(
                     for s in (source, *probes)
                 )
                 _run(use, key, (envs[0], envs[1], envs[2]), space, collector, stratum)
+    return _facts(name, block, layers, collector, space)
+
+
+def _facts(
+    name: str, block: Block, layers: tuple[int, ...], collector: Collector, space: Space
+) -> tuple[BlockFacts, list[Diagnostic]]:
+    """Return what was collected, merged and in an order of its own."""
     merged, diagnostics = _merge(collector, space)
     shards = {
         key: tuple(sorted((dim, axis) for axis, (dim, _, _) in held.items()))
@@ -143,7 +150,8 @@ def _run(
     collector.matched[use.key] += first  # once, in the first pass that it takes part in
     for ordinal, effect in enumerate(use.rule.effects):
         if stratum is None or stratum_of(effect) == stratum:
-            collector.apply(use, ordinal, effect, key, envs[0], (envs[1], envs[2]), phases)
+            site = Site(use, ordinal, key, envs[0], (envs[1], envs[2]), phases)
+            collector.apply(effect, site)
 
 
 def _source(block: Block, collector: Collector, space: Space) -> ViewSource:

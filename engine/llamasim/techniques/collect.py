@@ -51,6 +51,32 @@ class RuleUse:
         return self.instance.use.instance, self.number
 
 
+@attrs.frozen
+class Site:
+    """Where an effect is applied.
+
+    Attributes:
+        ordinal: the effect's number in the rule.
+        target: element and name.
+        env: names at the step's own token count.
+        probes: the same at one and at two tokens, to find what grows with tokens.
+        phases: the phases that the rule covers in this workload.
+
+    """
+
+    use: RuleUse
+    ordinal: int
+    target: Key
+    env: Env
+    probes: tuple[Env, Env]
+    phases: Sequence[str]
+
+    def affine(self, expr: Expr) -> tuple[float, float]:
+        """Return the fixed part of an expression's value and what it grows by with each token."""
+        one, two = (_number(evaluate(expr, p)) for p in self.probes)
+        return 2 * one - two, two - one
+
+
 def stratum_of(effect: Effect) -> Stratum:
     """Return the pass in which an effect is evaluated."""
     if isinstance(effect, Write):
@@ -82,49 +108,21 @@ class Collector:
     matched: Counter[tuple[str, int]] = attrs.field(factory=Counter)
     diagnostics: list[Diagnostic] = attrs.field(factory=list)
 
-    def apply(
-        self,
-        use: RuleUse,
-        ordinal: int,
-        effect: Effect,
-        target: Key,
-        env: Env,
-        probes: tuple[Env, Env],
-        phases: Sequence[str],
-    ) -> None:
-        """Record one effect on one element.
-
-        Args:
-            use: the rule.
-            ordinal: the effect's number in the rule.
-            effect: what it says.
-            target: element and name.
-            env: names at the step's own token count.
-            probes: the same at one and at two tokens, to find what grows with tokens.
-            phases: the phases that the rule covers in this workload.
-
-        """
+    def apply(self, effect: Effect, site: Site) -> None:
+        """Record one effect on one element."""
         try:
-            self._apply(use, ordinal, effect, target, env, probes, phases)
+            self._apply(effect, site)
         except Missing as missing:
-            self._report(use, effect.span, f"this element has no `{missing}`", "E0407")
+            self._report(site.use, effect.span, f"this element has no `{missing}`", "E0407")
         except EvalError as error:
-            self._report(use, error.span, error.message, "E0406")
+            self._report(site.use, error.span, error.message, "E0406")
 
-    def _apply(
-        self,
-        use: RuleUse,
-        ordinal: int,
-        effect: Effect,
-        target: Key,
-        env: Env,
-        probes: tuple[Env, Env],
-        phases: Sequence[str],
-    ) -> None:
+    def _apply(self, effect: Effect, site: Site) -> None:
+        target = site.target
         if isinstance(effect, Write):
-            self._write(use, ordinal, effect, target, env, probes, phases)
+            self._write(effect, site)
         elif isinstance(effect, Shard):
-            self._shard(use, effect, target)
+            self._shard(site.use, effect, target)
         elif isinstance(effect, Drop):
             self.dropped.add(target[1])
         elif isinstance(effect, Place):
@@ -132,40 +130,31 @@ class Collector:
         elif isinstance(effect, Fuse):
             self.fused[target[1]] = effect.name
         elif isinstance(effect, Overlap):
-            share = 1.0 if effect.share is None else _number(evaluate(effect.share, env))
-            for phase in phases:
+            share = 1.0 if effect.share is None else _number(evaluate(effect.share, site.env))
+            for phase in site.phases:
                 key = (*target, effect.what, phase)
                 self.hidden[key] = min(share, self.hidden.get(key, 1.0))
         elif isinstance(effect, Run):
-            self._report(use, effect.span, "this version simulates no second model in a step",
-                         "E0408")
+            self._report(site.use, effect.span,
+                         "this version simulates no second model in a step", "E0408")
         else:
-            self._oblige(use, effect, target, probes, phases)
+            self._oblige(effect, site)
 
-    def _write(
-        self,
-        use: RuleUse,
-        ordinal: int,
-        effect: Write,
-        target: Key,
-        env: Env,
-        probes: tuple[Env, Env],
-        phases: Sequence[str],
-    ) -> None:
+    def _write(self, effect: Write, site: Site) -> None:
         cell = CELLS[effect.cell]
         per_token = 0.0
         if effect.verb == "add" and effect.cell in _PER_TOKEN:
-            one, two = (_number(evaluate(effect.value, p)) for p in probes)
-            value: float | str | bool = 2 * one - two
-            per_token = two - one
+            value: float | str | bool
+            value, per_token = site.affine(effect.value)
         else:
-            value = plain(evaluate(effect.value, env))
+            value = plain(evaluate(effect.value, site.env))
+        use = site.use
         contribution = Contribution(
-            (use.instance.name, use.instance.use.instance, use.number, ordinal),
+            (use.instance.name, use.instance.use.instance, use.number, site.ordinal),
             effect.verb, value, effect.span, use.instance.use.span, per_token,
         )
-        for phase in phases if cell.phased else ("",):
-            self.cells[(*target, phase, effect.cell)].append(contribution)
+        for phase in site.phases if cell.phased else ("",):
+            self.cells[(*site.target, phase, effect.cell)].append(contribution)
 
     def _shard(self, use: RuleUse, effect: Shard, target: Key) -> None:
         held = self.shards[target]
@@ -188,30 +177,22 @@ class Collector:
             return
         held[effect.axis] = (effect.dim, use.instance.technique.name, effect.span)
 
-    def _oblige(
-        self,
-        use: RuleUse,
-        effect: Effect,
-        target: Key,
-        probes: tuple[Env, Env],
-        phases: Sequence[str],
-    ) -> None:
+    def _oblige(self, effect: Effect, site: Site) -> None:
         verb, until, amount, slope = _VERBS[type(effect)], None, 0.0, 0.0
         axis = getattr(effect, "axis", "")
         if isinstance(effect, Gather):
             until = effect.until
         if isinstance(effect, Exchange):
-            one, two = (_number(evaluate(effect.amount, p)) for p in probes)
-            amount, slope = 2 * one - two, two - one
-        held = self.obligations[target]
+            amount, slope = site.affine(effect.amount)
+        held = self.obligations[site.target]
         before = held.get((verb, axis))
-        covered = tuple(sorted({*phases, *(before.phases if before else ())}))
-        site = f"{use.instance.name} ({place(effect.span)})"
+        covered = tuple(sorted({*site.phases, *(before.phases if before else ())}))
+        where = f"{site.use.instance.name} ({place(effect.span)})"
         if before is not None:
-            site, amount = min(site, before.site), max(amount, before.amount)
+            where, amount = min(where, before.site), max(amount, before.amount)
             slope = max(slope, before.amount_per_token)
             until = min(filter(None, (until, before.until)), default=None)
-        held[(verb, axis)] = Obligation(verb, axis, covered, until, amount, slope, site)
+        held[(verb, axis)] = Obligation(verb, axis, covered, until, amount, slope, where)
 
     def _report(self, use: RuleUse, span: Span, message: str, code: str) -> None:
         diagnostic = Diagnostic(
