@@ -43,7 +43,7 @@ def serve(plan: Plan, scenario: Scenario, *, coalesce: bool = True) -> Trace:
         env.process(server.run())
     env.run()
     levels = _levels(plan, scenario, servers, book, space, longest)
-    makespan = max(0.0, *book.finished)
+    makespan = max([0.0, *book.finished])
     return Trace(
         scenario=scenario,
         plan=plan,
