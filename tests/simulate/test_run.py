@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from tests.simulate.hand_plans import plan, scenario, serving
 
 from llamasim.plan.spec import CommWork, Group
 from llamasim.scenario.spec import Length
 from llamasim.simulate import makespan, run
-from tests.simulate.hand_plans import plan, scenario, serving
 
 
 def test_the_makespan_without_events_is_that_of_the_run() -> None:
