@@ -108,4 +108,4 @@ def test_replicas_without_a_reduction_are_refused() -> None:
     plan, said = compile_plan(scenario(devices=8))
     assert plan is None
     assert [d.code for d in said if d.is_error] == ["E0412"]
-    assert "data_parallel" in said[0].help[0]
+    assert "parallelism.data" in said[0].help[0]

@@ -298,7 +298,7 @@ class Arg:
 
 @attrs.frozen
 class Given:
-    """`model llama3_8b`, `cluster h100_1`, `use int4_weights(group_size: 128)`, `workload ...`."""
+    """`model llama3_8b`, `cluster h100_1`, `use mine(group_size: 128)`, `workload ...`."""
 
     span: Span = attrs.field(eq=False, repr=False)
     what: str

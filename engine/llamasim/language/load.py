@@ -86,7 +86,7 @@ def load(
     search: Sequence[Path],
     spans: Mapping[str, Span] | None = None,
 ) -> tuple[Program, list[Diagnostic]]:
-    """Load the modules of techniques (`parallelism.tensor.tensor_parallel`) or modules by name.
+    """Load the modules of techniques (`folder.file.technique`) or modules by name.
 
     Args:
         names: full names of techniques, or names of modules.

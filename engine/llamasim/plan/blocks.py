@@ -125,7 +125,8 @@ def _unresolved_grads(passes: Passes, weights: tuple[str, ...]) -> list[Diagnost
                 "E0412",
                 f"{count} replicas train side by side and no rule sums their gradients",
                 why="each replica sees other sequences, so its gradients are a partial sum",
-                help=("add `parallelism.data.data_parallel: {}` (or a zero technique) to `use`",
+                help=("add a technique that reduces gradients over replicas to `use`; the shipped "
+                      "ones are in the modules parallelism.data and parallelism.zero",
                       "or use as many devices as the other axes need"),
             )
         )

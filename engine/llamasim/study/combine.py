@@ -88,7 +88,7 @@ def _over(old: Use, new: Use) -> Use:
 
 
 def describe(use: Use) -> str:
-    """Return a use as a short text, `tensor_parallel(degree=8)`."""
+    """Return a use as a short text, `technique(degree=8)`."""
     args = ", ".join(f"{k}={show(v)}" for k, v in sorted(use.args.items()))
     scope = [f"scope={use.scope}"] if use.scope else []
     inner = ", ".join([*([args] if args else []), *scope])
