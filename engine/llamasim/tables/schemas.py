@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from llamasim.tables.summary import FIELDS
+
 VERSION = "1"
 
 _S, _B, _F = "s", "byte", "FLOP"
@@ -21,6 +23,15 @@ def _words(name: str, doc: str = "") -> pa.Field:
 
 
 _F8, _I4, _I8, _STR = pa.float64(), pa.int32(), pa.int64(), pa.string()
+
+#: Fields of the summary that are not floating-point numbers.
+_KINDS: Mapping[str, pa.DataType] = {
+    "fits": pa.bool_(), "flops_convention": _STR, "plan_hash": _STR, "scenario": _STR,
+    "preemptions": _I8, "rejected_requests": _I8, "params": _I8, "devices": _I8, "seed": _I8,
+}
+SUMMARY = pa.schema([
+    _field(name, _KINDS.get(name, _F8), unit, doc) for name, (unit, doc) in FIELDS.items()
+])
 
 OPS = pa.schema([
     _field("rank_class", _I4, doc="pipeline stage; all its devices do the same"),
@@ -68,6 +79,14 @@ REQUESTS = pa.schema([
     _field("preemptions", _I4),
 ])
 
+REJECTED = pa.schema([
+    _field("request", _I8, doc="number in order of arrival, those served included"),
+    _field("arrived_s", _F8, _S),
+    _field("prompt_tokens", _I4, "tok"),
+    _field("output_tokens", _I4, "tok"),
+    _field("reason", _STR),
+])
+
 ITERATIONS = pa.schema([
     _field("start_s", _F8, _S),
     _field("end_s", _F8, _S),
@@ -102,6 +121,7 @@ FITS = pa.schema([
 ])
 
 SCHEMAS: Mapping[str, pa.Schema] = {
-    "ops": OPS, "memory": MEMORY, "links": LINKS, "requests": REQUESTS, "iterations": ITERATIONS,
-    "claims": CLAIMS, "ledger": LEDGER, "costs": COSTS, "fits": FITS,
+    "summary": SUMMARY, "ops": OPS, "memory": MEMORY, "links": LINKS, "requests": REQUESTS,
+    "rejected": REJECTED, "iterations": ITERATIONS, "claims": CLAIMS, "ledger": LEDGER,
+    "costs": COSTS, "fits": FITS,
 }

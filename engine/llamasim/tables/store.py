@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -10,19 +11,23 @@ from typing import Literal
 
 import pyarrow as pa
 
+from llamasim.tables.schemas import SCHEMAS
+
 Format = Literal["ipc", "parquet"]
 _ENDINGS: Mapping[str, str] = {"ipc": "arrow", "parquet": "parquet"}
 
 
 def write(tables: Mapping[str, pa.Table], folder: Path, kind: Format = "ipc") -> None:
-    """Write tables into a folder in place of what it held.
+    """Write tables into a folder in place of the tables it held; its other files stay.
 
-    They are written beside it first; a run that is killed leaves the earlier results.
+    They are written beside it first; a run that is killed leaves the earlier results or none.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written, or it holds something else than results.
 
     """
+    if folder.is_dir() and any(folder.iterdir()) and not is_results(folder):
+        raise FileExistsError(errno.EEXIST, "it holds files, but no results", str(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -30,6 +35,7 @@ def write(tables: Mapping[str, pa.Table], folder: Path, kind: Format = "ipc") ->
             _write_one(table, fresh / f"{name}.{_ENDINGS[kind]}", kind)
         fresh.chmod(0o755)
         if folder.exists():
+            _keep_others(folder, fresh)
             old = fresh.with_name(fresh.name + "-old")
             folder.rename(old)
             fresh.rename(folder)
@@ -39,6 +45,17 @@ def write(tables: Mapping[str, pa.Table], folder: Path, kind: Format = "ipc") ->
     finally:
         if fresh.exists():
             shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _keep_others(folder: Path, fresh: Path) -> None:
+    """Copy what a results folder holds beside the tables of a run."""
+    for path in folder.iterdir():
+        if path.stem in SCHEMAS and path.suffix in (".arrow", ".parquet"):
+            continue
+        if path.is_dir():
+            shutil.copytree(path, fresh / path.name, symlinks=True)
+        else:
+            shutil.copy2(path, fresh / path.name, follow_symlinks=False)
 
 
 def _write_one(table: pa.Table, path: Path, kind: Format) -> None:
@@ -52,8 +69,9 @@ def _write_one(table: pa.Table, path: Path, kind: Format) -> None:
 
 
 def is_results(folder: Path) -> bool:
-    """Whether a folder holds results."""
-    return any((folder / f"summary.{e}").is_file() for e in _ENDINGS.values())
+    """Whether a folder holds the results of a run, or of a search alone."""
+    tables = ("summary", "candidates")
+    return any((folder / f"{t}.{e}").is_file() for t in tables for e in _ENDINGS.values())
 
 
 def read(folder: Path) -> dict[str, pa.Table]:

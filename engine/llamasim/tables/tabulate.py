@@ -20,10 +20,12 @@ from llamasim.tables.schemas import (
     LEDGER,
     LINKS,
     MEMORY,
+    REJECTED,
     REQUESTS,
+    SUMMARY,
     VERSION,
 )
-from llamasim.tables.summary import FIELDS, summarize
+from llamasim.tables.summary import summarize
 
 Tables = dict[str, pa.Table]
 
@@ -42,6 +44,7 @@ def tabulate(trace: Trace) -> Tables:
     }
     if trace.requests is not None:
         tables["requests"] = _requests(trace)
+        tables["rejected"] = _rejected(trace)
     if trace.iterations is not None:
         i = trace.iterations
         columns = [i.start, i.end, i.steps, i.prefill_tokens, i.decode_sequences, i.kv_tokens,
@@ -55,19 +58,8 @@ def tabulate(trace: Trace) -> Tables:
 
 
 def summary_table(row: Mapping[str, Any]) -> pa.Table:
-    """Return a one-row table of a summary."""
-    fields = []
-    for name, (unit, doc) in FIELDS.items():
-        value = row[name]
-        if isinstance(value, bool) or name == "fits":
-            kind = pa.bool_()
-        elif isinstance(value, str) or name in ("plan_hash", "scenario", "flops_convention"):
-            kind = pa.string()
-        else:
-            kind = pa.int64() if isinstance(value, int) else pa.float64()
-        metadata = {k: v for k, v in (("unit", unit), ("doc", doc)) if v}
-        fields.append(pa.field(name, kind, metadata=metadata or None))
-    return pa.table([[row[f.name]] for f in fields], schema=pa.schema(fields))
+    """Return a one-row table of a summary; every run's has the same columns and types."""
+    return pa.table([[row[f.name]] for f in SUMMARY], schema=SUMMARY)
 
 
 def _words(values: Any, names: Sequence[str]) -> pa.Array:
@@ -87,7 +79,8 @@ def _memory(trace: Trace) -> pa.Table:
 
 def _links(trace: Trace) -> pa.Table:
     links = trace.links
-    columns = [links.rank, _encoded(links.name), _encoded(links.axis), links.start, links.end, links.bytes]
+    columns = [links.rank, _encoded(links.name), _encoded(links.axis), links.start, links.end,
+               links.bytes]
     return pa.table(columns, schema=LINKS)
 
 
@@ -97,6 +90,12 @@ def _requests(trace: Trace) -> pa.Table:
     columns = [np.arange(len(r.arrived)), r.arrived, r.admitted, r.first_token, r.finished,
                r.prompt, r.output, r.preemptions]
     return pa.table(columns, schema=REQUESTS)
+
+
+def _rejected(trace: Trace) -> pa.Table:
+    rows = [(r.request, r.arrived, r.prompt, r.output, r.reason) for r in trace.rejected]
+    names = REJECTED.names
+    return pa.Table.from_pylist([dict(zip(names, r, strict=True)) for r in rows], schema=REJECTED)
 
 
 def _rows(records: Sequence[Any], schema: pa.Schema) -> pa.Table:
