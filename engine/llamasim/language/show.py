@@ -10,7 +10,7 @@ import attrs
 from llamasim.diagnostics import Span
 from llamasim.language import ast
 from llamasim.language.show_expr import show_expr
-from llamasim.language.show_parts import show_effect, show_head
+from llamasim.language.show_parts import show_effect, show_head, show_range
 
 WIDTH = 100
 _INDENT = "  "
@@ -183,7 +183,7 @@ def _expect(expect: ast.Expect, expr: Callable[[ast.Expr], str]) -> str:
     text = f"expect {expr(expect.value)}"
     if expect.low is None or expect.high is None:
         return text
-    return f"{text} within {expr(expect.low)}..{expr(expect.high)}"
+    return f"{text} within {show_range(expect.low, expect.high, expr)}"
 
 
 

@@ -30,7 +30,8 @@ def _pattern(globs: Iterable[ast.Glob]) -> str:
     return texts[0] if len(texts) == 1 else f"{{{', '.join(texts)}}}"
 
 
-def _range(low: ast.Expr, high: ast.Expr, show: Show) -> str:
+def show_range(low: ast.Expr, high: ast.Expr, show: Show) -> str:
+    """Return a range; its ends are sums."""
     return f"{_end(low, show)}..{_end(high, show)}"
 
 
@@ -45,7 +46,7 @@ def _end(expr: ast.Expr, show: Show) -> str:
 def _param(m: ast.Param, show: Show) -> str:
     text = f"param {m.name}: {m.type}"
     if isinstance(m.domain, ast.RangeDomain):
-        text += f" in {_range(m.domain.low, m.domain.high, show)}"
+        text += f" in {show_range(m.domain.low, m.domain.high, show)}"
     elif m.domain is not None:
         text += f" in {{{', '.join(show(o) for o in m.domain.options)}}}"
     return text if m.default is None else f"{text} = {show(m.default)}"
@@ -65,7 +66,7 @@ def _bring(m: ast.Bring, show: Show) -> str:
 
 def _claim(m: ast.Claim, show: Show) -> str:
     when = "" if m.when is None else f" when {show(m.when)}"
-    return (f"claim {m.metric}: {_range(m.low, m.high, show)}{_string('for', m.scope)}{when}"
+    return (f"claim {m.metric}: {show_range(m.low, m.high, show)}{_string('for', m.scope)}{when}"
             f" from {', '.join(m.sources)}{_string('note', m.note)}")
 
 
