@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from llamasim.cli.support import read_scenario, say, shipped, stop
+from llamasim.cli.support import read_scenario, results_folder, say, shipped, stop
 
 if TYPE_CHECKING:
     from llamasim.study import Study
@@ -40,7 +40,7 @@ def command(
     studies: list[Study] = []
     for text in _expanded(scenarios):
         study = _study(text, overrides, rules, as_json=as_json)
-        _write(study, out / study.scenario.name, as_json=as_json)
+        _write(study, results_folder(out, study.scenario.name), as_json=as_json)
         studies.append(study)
     click.echo(_json(studies) if as_json else _text(studies))
 

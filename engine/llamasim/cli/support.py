@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,6 +64,13 @@ def read_scenario(
     text: str, overrides: Sequence[str] = (), rules: Sequence[str] = (), *, as_json: bool = False
 ) -> Scenario:
     """Return a scenario, or end with what is wrong with it."""
+    return read_with_warnings(text, overrides, rules, as_json=as_json)[0]
+
+
+def read_with_warnings(
+    text: str, overrides: Sequence[str] = (), rules: Sequence[str] = (), *, as_json: bool = False
+) -> tuple[Scenario, list[Diagnostic]]:
+    """Return a scenario with its warnings (printed, unless JSON is), or end with its errors."""
     import attrs
 
     from llamasim.scenario import read
@@ -72,12 +80,18 @@ def read_scenario(
     assert path is not None
     scenario, said = read(path, tuple(overrides))
     stop(said, as_json=as_json)
-    say([d for d in said if not d.is_error])
+    if not as_json:
+        say(said)
     assert scenario is not None
     if rules:
         paths = (*(str(Path(r)) for r in rules), *scenario.rule_paths)
         scenario = attrs.evolve(scenario, rule_paths=paths)
-    return scenario
+    return scenario, said
+
+
+def results_folder(out: Path, name: str) -> Path:
+    """Return the folder for a scenario's results; no name leads out of `out`."""
+    return out / (re.sub(r"[^\w.+-]+", "-", name).lstrip(".") or "scenario")
 
 
 def headline(scenario: Scenario) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 WIDTH = 100
@@ -23,10 +24,30 @@ def columns(rows: Sequence[Sequence[str]], right: str = "", indent: int = 2) -> 
     return "\n".join(lines)
 
 
+def facts(rows: Sequence[tuple[str, str]], indent: int = 2) -> list[str]:
+    """Return names beside what is said of them, which goes on below itself where it is long."""
+    width = max((len(k) for k, _ in rows), default=0) + indent + 2
+    lines: list[str] = []
+    for key, value in rows:
+        lines += textwrap.wrap(value, WIDTH, initial_indent=(" " * indent + key).ljust(width),
+                               subsequent_indent=" " * width, break_on_hyphens=False)
+    return lines
+
+
+def wrapped(text: str, indent: int = 2) -> list[str]:
+    """Return a sentence as lines, the later ones further in."""
+    return textwrap.wrap(text, WIDTH, initial_indent=" " * indent, break_on_hyphens=False,
+                         subsequent_indent=" " * (indent + 2))
+
+
 def seconds(value: float) -> str:
     """Return a duration with three significant digits and a fitting unit."""
+    if value >= 2 * 86400:
+        return f"{value / 86400:,.1f} days"
     if value >= 7200:
         return f"{value / 3600:.1f} h"
+    if value >= 600:
+        return f"{value / 60:.0f} min"
     for unit, name in _SMALL:
         if value >= unit:
             return f"{value / unit:.3g} {name}"

@@ -6,19 +6,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llamasim.report.claims import claim_lines
-from llamasim.report.layout import bar, columns, money, number, seconds
+from llamasim.report.layout import bar, columns, facts, money, number, seconds, wrapped
 from llamasim.report.memory import memory_lines
 
 Row = Mapping[str, Any]
 
 
-def report_text(tables: Mapping[str, Any], name: str, head: str) -> str:
+def report_text(
+    tables: Mapping[str, Any],
+    name: str,
+    head: str,
+    ways: Sequence[str] = (),
+    assumed: Mapping[str, str] | None = None,
+) -> str:
     """Return the terminal report of a run from its tables.
 
     Args:
         tables: Arrow tables by name.
         name: of the scenario.
         head: one line about model and hardware.
+        ways: changes that would make it fit, where it does not.
+        assumed: what the scenario leaves open, and what was taken.
 
     """
     summary: Row = tables["summary"].to_pylist()[0]
@@ -27,7 +35,7 @@ def report_text(tables: Mapping[str, Any], name: str, head: str) -> str:
         "",
         *_answer(summary),
         "",
-        *memory_lines(tables["fits"].to_pylist()),
+        *memory_lines(tables["fits"].to_pylist(), ways),
         "",
         *_time(tables, summary),
         "",
@@ -35,6 +43,7 @@ def report_text(tables: Mapping[str, Any], name: str, head: str) -> str:
         *claim_lines(tables["claims"].to_pylist(), tables["ledger"].to_pylist()),
         "",
         *_techniques(tables["ledger"].to_pylist()),
+        *_assumed(assumed or {}),
     ]
     return "\n".join(parts)
 
@@ -46,12 +55,23 @@ def _answer(s: Row) -> list[str]:
         rows.append(("tokens/s", f"{number(s['tokens_per_s'])} in all, "
                                  f"{number(s['tokens_per_s_per_gpu'])} a device"))
     if s["model_tflops_per_gpu"] is not None and s["step_time_s"] is not None:
-        rows.append(("useful work", f"{s['model_tflops_per_gpu']:.0f} TFLOP/s a device, "
-                                    f"MFU {s['mfu']:.1%} ({s['flops_convention']})"))
+        rows.append(("useful work", f"{s['model_tflops_per_gpu']:.3g} TFLOP/s a device, "
+                                    f"MFU {s['mfu']:.1%}; counted as {s['flops_convention']}"))
     rows += _inference(s)
-    rows.append(("memory", f"{s['peak_memory_gib']:.1f} of {s['capacity_gib']:.1f} GiB "
-                           + ("fits" if s["fits"] else "DOES NOT FIT")))
-    return columns([(f"{k}", v) for k, v in rows]).splitlines()
+    rows += _waits(s)
+    rows.append(("memory", f"{s['peak_memory_gib']:.1f} of {s['capacity_gib']:.1f} GiB: "
+                           + ("fits" if s["fits"] else "DOES NOT FIT, so the times are moot")))
+    return facts(rows)
+
+
+def _waits(s: Row) -> list[tuple[str, str]]:
+    parts = []
+    if s["devices"] > 1 and s["makespan_s"]:
+        share = s["exposed_communication_s"] / s["makespan_s"]
+        parts.append(f"{share:.1%} of the time for communication")
+    if s["bubble_fraction"]:
+        parts.append(f"{s['bubble_fraction']:.1%} for other pipeline stages")
+    return [("waiting", ", ".join(parts))] if parts else []
 
 
 def _inference(s: Row) -> list[tuple[str, str]]:
@@ -63,8 +83,8 @@ def _inference(s: Row) -> list[tuple[str, str]]:
     for key, label in (("ttft_ms", "time to first token"), ("tpot_ms", "time per output token")):
         mean = s[f"{key}_mean"]
         if mean is not None:
-            spread = f"p50 {number(s[f'{key}_p50'])}, p99 {number(s[f'{key}_p99'])}"
-            rows.append((label, f"{number(mean)} ms mean ({spread})"))
+            spread = f" mean (p50 {number(s[f'{key}_p50'])}, p99 {number(s[f'{key}_p99'])})"
+            rows.append((label, f"{number(mean)} ms" + (spread if s["requests_per_s"] else "")))
     if s["requests_per_s"] is not None:
         rows.append(("requests", f"{number(s['requests_per_s'])} /s, "
                                  f"{s['preemptions']} preemptions, "
@@ -82,7 +102,7 @@ def _time(tables: Mapping[str, Any], s: Row) -> list[str]:
         for c in sorted(costs, key=lambda c: -c["seconds"])
     ]
     lines += columns(rows, right="12").splitlines()
-    return lines + _ops(tables["ops"], s)
+    return lines + _ops(tables["ops"])
 
 
 _CAUSES = {"bubble": "pipeline bubble", "reduce": "waiting for gradient reductions",
@@ -97,8 +117,8 @@ def _cause(cause: str) -> str:
     return _CAUSES.get(cause, cause)
 
 
-def _ops(ops: Any, s: Row) -> list[str]:
-    """Where computing goes on the first stage: by phase, and by what bounds it."""
+def _ops(ops: Any) -> list[str]:
+    """Where computing goes on the first stage: by phase, by op, and by what bounds it."""
     if ops.num_rows == 0:
         return []
     import numpy as np
@@ -108,43 +128,53 @@ def _ops(ops: Any, s: Row) -> list[str]:
     stream = ops["stream"].combine_chunks()
     computing = stream.indices.to_numpy() == stream.dictionary.to_pylist().index("compute")
     spent = np.where(computing, spent, 0.0)
-    lines = ["", "  Computing on the first stage, by phase and by what bounds it"]
-    for key in ("phase", "bound"):
+    rows = []
+    for key, label in (("phase", "phases"), ("bound", "bound by"), ("op", "longest ops")):
         column = ops[key].combine_chunks()
         words = column.dictionary.to_pylist()
         sums = np.bincount(column.indices.to_numpy(), weights=spent, minlength=len(words))
-        ranked = sorted(zip(sums.tolist(), words, strict=True), reverse=True)
+        ranked = sorted(zip(sums.tolist(), words, strict=True), key=lambda p: (-p[0], p[1]))
         total = float(sums.sum()) or 1.0
-        shares = [f"{word} {part / total:.0%}" for part, word in ranked if part > 0]
-        lines.append("    " + ", ".join(shares))
-    return lines
+        shares = [f"{word} {part / total:.0%}" for part, word in ranked if part / total >= 0.005]
+        rows.append((label, ", ".join(shares[:6])))
+    return ["", "Computing on the first stage", *facts(rows)]
 
 
 def _economy(s: Row) -> list[str]:
     rows = []
     if s["usd_per_million_tokens"] is not None:
-        rows.append(("cost", f"{money(s['usd_per_million_tokens'])} per million tokens "
+        kind = "tokens" if s["step_time_s"] is not None else "output tokens"
+        rows.append(("cost", f"{money(s['usd_per_million_tokens'])} per million {kind} "
                              f"({money(s['usd_per_hour'])}/h)"))
+    else:
+        rows.append(("cost", "no price given (`cluster.price`)"))
     if s["joules_per_token"] is not None:
         rows.append(("energy", f"{number(s['joules_per_token'])} J per token (devices only)"))
     if s["days_to_token_budget"] is not None:
         dollars = s["usd_to_token_budget"]
-        text = f"{number(s['days_to_token_budget'])} days without interruptions"
+        text = f"{seconds(s['days_to_token_budget'] * 86400)} without interruptions"
         rows.append(("token budget", text + (f", {money(dollars)}" if dollars else "")))
-    return columns(rows).splitlines()
+    return facts(rows)
 
 
 def _techniques(ledger: Sequence[Row]) -> list[str]:
     if not ledger:
         return ["Techniques: none in use"]
-    names = dict.fromkeys(r["technique"] for r in ledger)
-    lines = ["Techniques in use (`llamasim plan` shows what each one changed)"]
     rows = []
-    for name in names:
+    for name in dict.fromkeys(r["technique"] for r in ledger):
         mine = [r for r in ledger if r["technique"] == name]
-        cells = dict.fromkeys(r["cell"] or r["verb"] for r in mine)
-        rows.append((name, ", ".join(cells)))
-    return lines + columns(rows).splitlines()
+        rows.append((name, ", ".join(dict.fromkeys(r["cell"] or r["verb"] for r in mine))))
+    return ["Techniques and what they write (`llamasim plan` shows the values)", *facts(rows)]
+
+
+def _assumed(assumed: Mapping[str, str]) -> list[str]:
+    """What the scenario leaves open; a reader should see what was taken for it."""
+    if not assumed:
+        return []
+    lines = ["", "Taken, because the scenario does not say"]
+    for key, value in assumed.items():
+        lines += wrapped(f"{key}: {value}")
+    return lines
 
 
 def compare_text(rows: Sequence[Row]) -> str:
