@@ -144,7 +144,7 @@ def _chunk(plan: Plan, costs: Costs, blocks: tuple[int, ...]) -> ChunkTimes:
         seconds = costs.block(index, "backward", shape).seconds
         share = seconds / backward.seconds if backward.seconds > 0 else 1 / len(blocks)
         flows = tuple(costs.flow(c, shape) for c in bucketed(plan.blocks[index].reduce))
-        parts.append(Part(share, flows))
+        parts.append(Part(share, flows, plan.blocks[index].grad_buffer_bytes > 0))
     return ChunkTimes(forward, backward, tuple(parts) or (Part(1.0),))
 
 

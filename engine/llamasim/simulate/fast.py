@@ -15,7 +15,7 @@ from llamasim.scenario.spec import Scenario
 from llamasim.simulate.costing import step_timings
 from llamasim.simulate.orders import BACKWARD, FORWARD, Task, orders, target
 from llamasim.simulate.run import run
-from llamasim.simulate.timings import Flow, StageTimes, Timings
+from llamasim.simulate.timings import IN_FLIGHT, Flow, StageTimes, Timings
 
 
 @attrs.define(eq=False)
@@ -27,6 +27,7 @@ class _Clock:
     at: int = 0
     tail: float = 0.0
     gathered: list[float] = attrs.Factory(list)
+    pending: list[float] = attrs.Factory(list)
 
 
 def makespan(plan: Plan, scenario: Scenario) -> float:
@@ -104,9 +105,13 @@ def _run(timings: Timings, stage: int, clock: _Clock, task: Task, ready: float) 
     if kind == BACKWARD and times.reduces and timings.closes_round(j):
         last = j == timings.micro_batches - 1
         for part in times.parts:
+            if part.buffered and len(clock.pending) >= IN_FLIGHT:
+                clock.now = max(clock.now, clock.pending.pop(0))
             clock.now += times.backward.seconds * part.share
             for flow in part.reduce:
                 _reduce(clock, flow, last)
+            if part.buffered:
+                clock.pending.append(max(clock.comm, clock.now))
         return
     clock.now += times.backward.seconds if kind else times.forward.seconds
     if kind == FORWARD and j == 0 and clock.gathered:

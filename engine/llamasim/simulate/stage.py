@@ -10,7 +10,7 @@ from simpy import Environment, Event, Timeout
 from llamasim.simulate.orders import BACKWARD, FORWARD, Task
 from llamasim.simulate.ports import Ports
 from llamasim.simulate.streams import CommStream, ports_of
-from llamasim.simulate.timings import Flow, Segment, StageTimes, Timings
+from llamasim.simulate.timings import IN_FLIGHT, Flow, Segment, StageTimes, Timings
 from llamasim.simulate.trace import TASKS
 
 #: Kind, chunk, micro-batch, start, end, flow, bytes of a transfer, collective or other task.
@@ -45,6 +45,7 @@ class Stage:
         self._event: Event | None = None
         self._tail: list[tuple[Flow, int, int]] = []
         self._gathered: list[Event] = []
+        self._pending: list[Event] = []
 
     def key(self, task: Task) -> int:
         """Return a task's number on this stage."""
@@ -182,10 +183,14 @@ class Stage:
         times = self.times.chunks[chunk]
         last = j == self.timings.micro_batches - 1
         for number, part in enumerate(times.parts):
+            if part.buffered and len(self._pending) >= IN_FLIGHT:
+                yield from self._wait(self._pending.pop(0), "reduce")
             start = self.env.now
             yield from self._compute(times.backward, part.share)
             for flow in part.reduce:
                 yield from self._reduce(flow, (chunk, j, number, start), last)
+            if part.buffered:
+                self._pending.append(self._marker())
 
     def _reduce(
         self, flow: Flow, place: tuple[int, int, int, float], last: bool

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 
 import attrs
 
+#: Blocks whose whole gradients wait for their reduction at the same time.
+IN_FLIGHT = 2
+
 
 @attrs.frozen
 class Segment:
@@ -53,10 +56,18 @@ class Flow:
 
 @attrs.frozen
 class Part:
-    """A block's share of its chunk's backward pass, and the reductions of its gradients."""
+    """A block's share of its chunk's backward pass, and the reductions of its gradients.
+
+    Attributes:
+        buffered: whether its gradients are held whole only until they are reduced. Then compute
+            waits rather than have more than `IN_FLIGHT` such blocks on the device, as PyTorch FSDP
+            does with its reduce-scatters.
+
+    """
 
     share: float
     reduce: tuple[Flow, ...] = ()
+    buffered: bool = False
 
 
 @attrs.frozen
