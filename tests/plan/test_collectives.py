@@ -109,3 +109,11 @@ def test_replicas_without_a_reduction_are_refused() -> None:
     assert plan is None
     assert [d.code for d in said if d.is_error] == ["E0412"]
     assert "parallelism.data" in said[0].help[0]
+
+
+def test_each_forgotten_op_is_replayed_once() -> None:
+    """Selective recomputation: scores, softmax and dropout once each."""
+    given = scenario(use("memory.checkpoint.selective_checkpoint"), model="megatron-22b",
+                     device="a100-sxm-80gb", devices=1, dtype="fp16")
+    again = [w.name for w in ops(block(plan_of(given)), "backward") if w.part == "recompute"]
+    assert again == ["attn.scores", "attn.softmax", "attn.dropout"]

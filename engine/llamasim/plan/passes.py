@@ -103,8 +103,7 @@ class Passes:
         work: list[Work] = []
         for source in step.inputs:
             work += self._replay(source, available)
-        available.update(step.outputs)
-        available.add(name)
+        available.update((*step.outputs, *step.saves))  # its inputs are there, its mask is made
         return work + self._kernel(maker, step, "recompute")
 
     def _maker(self, name: str) -> int | None:
