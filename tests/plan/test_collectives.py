@@ -78,7 +78,7 @@ def test_full_replay_adds_one_forward() -> None:
 
 def _volume(*uses: object) -> float:
     """Bytes one device moves a step over dp for one layer, with ring algorithms."""
-    given = scenario(*uses, devices=8)  # type: ignore[arg-type]
+    given = scenario(*uses, devices=8)
     plan = plan_of(given)
     layer = block(plan)
     works = [*layer.work["forward"], *layer.work["backward"], *layer.reduce]

@@ -17,7 +17,7 @@ INT8 = use("quantization.int8.int8_weights")
 
 def inference(*uses: object, **fields: object) -> Scenario:
     """Return a scenario of one device that serves."""
-    return scenario(*uses, devices=1, mode="inference", runtime="vllm", **fields)  # type: ignore[arg-type]
+    return scenario(*uses, devices=1, mode="inference", runtime="vllm", **fields)
 
 
 def test_two_values_for_one_cell_are_a_conflict() -> None:
@@ -120,10 +120,10 @@ def test_a_rule_of_ones_own_needs_no_engine_change(tmp_path: Path) -> None:
     assert set(classes) == {16}
     first, second = (b for b in plan.blocks if b.layers)
     down = [{w.name: w for w in b.work["decode"]}["mlp.down"] for b in (first, second)]
-    assert [w.flops_scale for w in down] == [1.0, 3.0]  # type: ignore[union-attr]
+    assert [w.flops_scale for w in down] == [1.0, 3.0]
     q = {w.name: w for w in first.work["decode"]}["attn.q"]
-    assert q.flops_fixed == pytest.approx(1e6)  # type: ignore[union-attr]
-    assert q.flops_per_token == pytest.approx(3 * 4096)  # type: ignore[union-attr]
+    assert q.flops_fixed == pytest.approx(1e6)
+    assert q.flops_per_token == pytest.approx(3 * 4096)
 
 
 def test_fewer_elements_take_less_memory(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ technique thin_cache { on kv_cache { scale layout.elements by 0.5 } }
 def odd(folder: Path, *uses: object) -> Scenario:
     """Return a scenario over eight devices that finds `odd.rules` in a folder."""
     (folder / "odd.rules").write_text(ODD)
-    given = scenario(use("parallelism.tensor.tensor_parallel", degree=8), *uses,  # type: ignore[arg-type]
+    given = scenario(use("parallelism.tensor.tensor_parallel", degree=8), *uses,
                      mode="inference", runtime="vllm")
     return attrs.evolve(given, rule_paths=(str(folder),))
 

@@ -32,6 +32,9 @@ OpKind = Literal[
 ]
 
 
+BlockKind = Literal["embed", "dense", "moe", "head"]
+
+
 @attrs.frozen
 class Dim:
     """A named dim, its global size, and the smallest number of elements that stay together.
@@ -135,7 +138,7 @@ class Block:
 
     """
 
-    kind: Literal["embed", "dense", "moe", "head"]
+    kind: BlockKind
     layers: tuple[int, ...]
     weights: Mapping[str, Weight]
     activations: Mapping[str, Activation]

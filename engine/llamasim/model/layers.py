@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from llamasim.catalog.specs import Model
-from llamasim.model.graph import Activation, Block, Cache, Dim, Op, OpKind, Weight
+from llamasim.model.graph import Activation, Block, BlockKind, Cache, Dim, Op, OpKind, Weight
 
 
 @attrs.define
@@ -67,11 +67,11 @@ class BlockBuilder:
         return self.add(name, "dropout", (source,), origin.features, saves=(mask,),
                         phases=("forward", "backward"), per_context=per_context)
 
-    def freeze(self, kind: str, layers: tuple[int, ...], output: str) -> Block:
+    def freeze(self, kind: BlockKind, layers: tuple[int, ...], output: str) -> Block:
         """Return the block; its input is the activation `entry`."""
         self.activations.setdefault("entry", Activation("entry", (hidden(self.model),)))
         return Block(
-            kind=kind,  # type: ignore[arg-type]  # the four callers pass literals
+            kind=kind,
             layers=layers,
             weights=self.weights,
             activations=self.activations,
@@ -87,7 +87,7 @@ def hidden(m: Model) -> Dim:
     return Dim("hidden", m.hidden)
 
 
-def layer(m: Model, kind: str, layers: tuple[int, ...]) -> Block:
+def layer(m: Model, kind: BlockKind, layers: tuple[int, ...]) -> Block:
     """Return one transformer layer: pre-norm attention and MLP around a residual stream."""
     b = BlockBuilder(m)
     x = attention(b, b.norm("norm1", "entry"))
