@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llamasim.diagnostics import render
-from llamasim.language import kept, load
+from llamasim.language import check_module, kept, load, load_file
 
 
 @pytest.fixture
@@ -148,3 +148,28 @@ def test_warm_loading_needs_no_parser(folder: Path) -> None:
 def test_findings_without_a_span_can_still_be_shown(folder: Path) -> None:
     _, found = load(["nothing.there"], [folder])
     assert "there is no technique `nothing.there`" in render(found)
+
+
+def test_a_file_can_be_loaded_by_its_path(folder: Path) -> None:
+    write(folder, "a.b", "import c.d\ntechnique t { on wieght { } }\n")
+    write(folder, "c.d", "technique u { }\n")
+    module, program, found = load_file(folder / "a" / "b.rules")
+    assert module is not None
+    assert not found
+    assert set(program.modules) == {"a.b", "c.d"}
+    assert [d.code for d in check_module(module, program)] == ["E0207"]
+
+
+def test_a_file_in_the_wrong_place_is_still_the_one_that_is_checked(folder: Path) -> None:
+    write(folder / "library", "a.b", "technique sound { }\n")
+    write(folder, "x", "technique t { on wieght { } }\n", module="a.b")
+    module, program, found = load_file(folder / "x.rules", [folder / "library"])
+    assert module is not None
+    assert [d.code for d in found] == ["E0222"]
+    assert [d.code for d in check_module(module, program)] == ["E0207"]
+
+
+def test_a_file_that_imports_itself_is_refused(folder: Path) -> None:
+    write(folder, "a", "import a\ntechnique t { }\n")
+    _, _, found = load_file(folder / "a.rules")
+    assert [d.code for d in found] == ["E0223"]

@@ -44,7 +44,7 @@ class _Loading:
         if name in self.modules or name in self.failed:
             return
         path = find_file(name, self.search)
-        module = self._read(path) if path else None
+        module = self.read(path) if path else None
         if module is None:
             self.failed.add(name)
             return
@@ -52,8 +52,12 @@ class _Loading:
             self.diagnostics.append(missing.wrong_module_name(module, name))
             module = attrs.evolve(module, name=name)
         self.modules[name] = module
+        self.imports(module, importers)
+
+    def imports(self, module: Module, importers: tuple[tuple[str, Import], ...]) -> None:
+        """Load what a module imports."""
         for imported in module.imports:
-            self._import(imported, (*importers, (name, imported)))
+            self._import(imported, (*importers, (module.name, imported)))
 
     def _import(self, imported: Import, importers: tuple[tuple[str, Import], ...]) -> None:
         names = [n for n, _ in importers]
@@ -67,7 +71,8 @@ class _Loading:
         else:
             self.module(imported.module, importers)
 
-    def _read(self, path: Path) -> Module | None:
+    def read(self, path: Path) -> Module | None:
+        """Return the module of a file, from the cache or parsed; None where it is no module."""
         source, problem = read_source(path)
         if problem is not None:
             self.diagnostics.append(problem)
@@ -115,6 +120,34 @@ def load(
         if module is not None and name not in program.modules and not program.technique(name):
             loading.diagnostics.append(missing.not_in_module(name, module, search, at.get(name)))
     return program, loading.diagnostics
+
+
+def load_file(
+    path: Path, search: Sequence[Path] = ()
+) -> tuple[Module | None, Program, list[Diagnostic]]:
+    """Load one rule file, wherever it lies, and what it imports.
+
+    Imports are looked for beside the file first, then in `search`.
+
+    Returns:
+        The file's module (None where it could not be read), the program with it and its imports,
+        and what is wrong; a name that is not the file's path is.
+
+    """
+    loading = _Loading(tuple(search))
+    module = loading.read(path)
+    if module is None:
+        return None, Program({}), loading.diagnostics
+    parts = path.resolve().with_suffix("").parts
+    count = module.name.count(".") + 1
+    expected = ".".join(parts[-count:])
+    if module.name != expected:
+        loading.diagnostics.append(missing.wrong_module_name(module, expected))
+    root = path.resolve().parents[min(count, len(parts) - 1) - 1]
+    loading.search = (root, *search)
+    loading.modules[module.name] = module
+    loading.imports(module, ())
+    return module, Program(dict(sorted(loading.modules.items()))), loading.diagnostics
 
 
 def find_file(module: str, search: Iterable[Path]) -> Path | None:
