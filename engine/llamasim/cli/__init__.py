@@ -15,6 +15,7 @@ COMMANDS = {
     "plan": "Show what each technique changes, before any time is simulated.",
     "optimize": "Try a scenario's choices and recommend.",
     "show": "Print the tables of a run.",
+    "doc": "List techniques, their parameters and evidence.",
     "catalog": "List devices, models, fabrics, hosts, instances and runtimes.",
     "check": "Check rule files and scenarios.",
     "fmt": "Format rule files.",
@@ -64,6 +65,9 @@ def main(argv: list[str] | None = None) -> None:
     try:
         result = cli.main(argv, prog_name="llamasim", standalone_mode=False)
         sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+        sys.exit(0)
     except click.ClickException as error:
         sys.exit(_usage(error))
     except (click.Abort, KeyboardInterrupt):
@@ -96,10 +100,21 @@ def _usage(error: click.ClickException) -> int:
         words = f"there is no command `{name}`"
         help_ = (f"did you mean `llamasim {near}`?", *help_) if near else help_
     elif context is not None:
-        help_ = (_see(context),)
+        help_ = (*_near_choice(error), _see(context))
     diagnostic = Diagnostic("E0701", words[:1].lower() + words[1:], help=help_)
     click.echo(render([diagnostic]), err=True)
     return 2
+
+
+def _near_choice(error: click.ClickException) -> tuple[str, ...]:
+    from llamasim.diagnostics import nearest
+
+    kind = error.param.type if isinstance(error, click.BadParameter) and error.param else None
+    words = error.format_message().split("'")
+    if not isinstance(kind, click.Choice) or len(words) < 4:
+        return ()
+    near = nearest(words[3], kind.choices)
+    return (f"did you mean `{near}`?",) if near else ()
 
 
 def _see(context: click.Context | None) -> str:

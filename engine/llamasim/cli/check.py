@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from llamasim.assets import rules_dir
-from llamasim.cli.support import say
-from llamasim.diagnostics import Diagnostic, Source, to_json
+from llamasim.cli.support import counted, rule_files, say
+from llamasim.diagnostics import Diagnostic, to_json
 
 
 @click.command(name="check")
@@ -19,26 +19,19 @@ from llamasim.diagnostics import Diagnostic, Source, to_json
 @click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")
 def command(files: tuple[Path, ...], rules: tuple[Path, ...], as_json: bool) -> None:
     """Check rule FILES (.rules) and scenarios (.yaml); without any, the shipped rules."""
-    chosen = list(files) or sorted(rules_dir().rglob("*.rules"))
+    chosen = rule_files(files or (rules_dir(),))
     found: list[Diagnostic] = []
-    for path in _expanded(chosen):
+    for path in chosen:
         found += _check(path, rules)
     errors = sum(d.is_error for d in found)
     if as_json:
         click.echo(json.dumps({"errors": errors, "diagnostics": to_json(found)}, indent=2))
     else:
         say(found)
-        words = f"{errors} errors, {len(found) - errors} warnings" if found else "no findings"
-        click.echo(f"{len(chosen)} checked: {words}")
+        words = f"{counted(errors, 'error')}, {counted(len(found) - errors, 'warning')}"
+        click.echo(f"{counted(len(chosen), 'file')} checked: {words}")
     if errors:
         raise SystemExit(2)
-
-
-def _expanded(paths: list[Path]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        found += sorted(path.rglob("*.rules")) if path.is_dir() else [path]
-    return found
 
 
 def _check(path: Path, rules: tuple[Path, ...]) -> list[Diagnostic]:
@@ -51,22 +44,12 @@ def _check(path: Path, rules: tuple[Path, ...]) -> list[Diagnostic]:
 
 
 def _check_rules(path: Path, rules: tuple[Path, ...]) -> list[Diagnostic]:
-    from llamasim.language import check, load, parse
+    from llamasim.language import check_module, load_file
 
-    try:
-        source = Source(str(path), path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        return [Diagnostic("E0708", f"{path} cannot be read", why=str(error),
-                           help=("give the path of a .rules file",))]
-    module, said = parse(source)
+    module, program, said = load_file(path, [*rules, rules_dir()])
     if module is None or any(d.is_error for d in said):
         return said
-    folders = path.resolve().parents
-    depth = min(module.name.count("."), len(folders) - 1)
-    program, more = load([module.name], [folders[depth], *rules, rules_dir()])
-    if any(d.is_error for d in more):
-        return more
-    return more + list(check(program))
+    return said + check_module(module, program)
 
 
 def _check_scenario(text: str) -> list[Diagnostic]:

@@ -6,25 +6,24 @@ from pathlib import Path
 
 import click
 
-from llamasim.cli.support import say
-from llamasim.diagnostics import Diagnostic, Source
+from llamasim.cli.support import rule_files, say, unreadable
+from llamasim.diagnostics import Source
 
 
 @click.command(name="fmt")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--check", "only_check", is_flag=True,
               help="Change nothing; exit with 2 if a file would change.")
 def command(files: tuple[Path, ...], only_check: bool) -> None:
-    """Format rule FILES in place; comments stay."""
+    """Format rule FILES in place; comments stay. Without FILES: all rule files below here."""
     from llamasim.language import format_text
 
     changed = failed = 0
-    for path in files:
+    for path in rule_files(files or (Path(),)):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            say([Diagnostic("E0708", f"{path} cannot be read", why=str(error),
-                            help=("give the path of a .rules file",))])
+            say([unreadable(path, error)])
             failed += 1
             continue
         formatted, said = format_text(Source(str(path), text))

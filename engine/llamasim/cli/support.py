@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +76,7 @@ def read_with_warnings(
     from llamasim.scenario import read
 
     path, said = find_scenario(text)
-    stop(said, as_json=as_json)
+    stop([*said, *_no_folders(rules)], as_json=as_json)
     assert path is not None
     scenario, said = read(path, tuple(overrides))
     stop(said, as_json=as_json)
@@ -89,9 +89,39 @@ def read_with_warnings(
     return scenario, said
 
 
+def _no_folders(rules: Sequence[str]) -> list[Diagnostic]:
+    return [
+        Diagnostic("E0711", f"there is no folder `{r}`",
+                   help=("--rules takes a folder; a technique `family.file.name` is looked for in "
+                         "family/file.rules below it",))
+        for r in rules if not Path(r).is_dir()
+    ]
+
+
+def unreadable(path: Path, error: OSError | UnicodeDecodeError) -> Diagnostic:
+    """Return what to say of a rule file that cannot be read."""
+    why = f"byte {error.start} is not UTF-8" if isinstance(error, UnicodeDecodeError) else (
+        error.strerror or str(error))
+    return Diagnostic("E0708", f"{path} cannot be read", why=why,
+                      help=("give the path of a .rules file",))
+
+
 def results_folder(out: Path, name: str) -> Path:
     """Return the folder for a scenario's results; no name leads out of `out`."""
     return out / (re.sub(r"[^\w.+-]+", "-", name).lstrip(".") or "scenario")
+
+
+def rule_files(paths: Iterable[Path]) -> list[Path]:
+    """Return files as given, and of folders the rule files below them."""
+    found: list[Path] = []
+    for path in paths:
+        found += sorted(path.rglob("*.rules")) if path.is_dir() else [path]
+    return found
+
+
+def counted(count: int, word: str) -> str:
+    """Return a number with its word, in the plural where it needs it."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def headline(scenario: Scenario) -> str:

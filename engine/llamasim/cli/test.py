@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from llamasim.assets import rules_dir
-from llamasim.cli.support import say, stop
-from llamasim.diagnostics import Diagnostic, Source
+from llamasim.cli.support import rule_files, say, stop, unreadable
+from llamasim.diagnostics import Source
 
 
 @click.command(name="test")
@@ -19,12 +19,11 @@ def command(files: tuple[Path, ...]) -> None:
     from llamasim.study.ruletests import run_tests
 
     passed = failed = 0
-    for path in files or sorted(rules_dir().rglob("*.rules")):
+    for path in rule_files(files or (rules_dir(),)):
         try:
             source = Source(str(path), path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            stop([Diagnostic("E0708", f"{path} cannot be read", why=str(error),
-                             help=("give the path of a .rules file",))])
+            stop([unreadable(path, error)])
             continue
         module, said = parse(source)
         stop(said)
