@@ -30,7 +30,10 @@ def compile_plan(scenario: Scenario) -> tuple[Plan | None, list[Diagnostic]]:
 def program_of(scenario: Scenario) -> tuple[Program, list[Diagnostic]]:
     """Return the checked rules that a scenario uses, and what is wrong with them."""
     search = [*(Path(p) for p in scenario.rule_paths), rules_dir()]
-    program, diagnostics = load(sorted({u.technique for u in scenario.use}), search)
+    program, diagnostics = load(
+        sorted({u.technique for u in scenario.use}), search,
+        spans={u.technique: u.span for u in scenario.use},
+    )
     if not any(d.is_error for d in diagnostics):
         diagnostics += [d for d in check(program) if d.is_error]
     return program, diagnostics
