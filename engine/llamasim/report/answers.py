@@ -55,11 +55,17 @@ def _feasible(study: Study, best: Candidate) -> list[str]:
     lines += _facts([(k, v) for k, v in facts if v and v != "-"])
     for warning in best.warnings:
         lines += _wrapped(f"warning: {warning}", "  ")
-    exact = next((c for i in study.ranking if _is_exact(c := study.candidates[i])), None)
-    if exact is not None and not _is_exact(best):
-        lines += _wrapped(f"without any loss of accuracy: {exact.label} (#{exact.number}), "
-                          f"{compared(study, exact)}", "  ")
+    for words, holds in (("with evidence for every technique", _is_known),
+                         ("without any loss of accuracy", _is_exact)):
+        other = next((c for i in study.ranking if holds(c := study.candidates[i])), None)
+        if other is not None and not holds(best):
+            lines += _wrapped(f"{words}: {other.label} (#{other.number}), "
+                              f"{compared(study, other)}", "  ")
     return [*lines, "", *_front(study), *_runners_up(study)]
+
+
+def _is_known(candidate: Candidate) -> bool:
+    return candidate.evidence is not None and not candidate.evidence.silent
 
 
 def _is_exact(candidate: Candidate) -> bool:
@@ -211,7 +217,8 @@ def _grouped(lost: Sequence[Candidate], status: str) -> Iterator[str]:
 def answers_text(studies: Sequence[Study]) -> str:
     """Return the answers of several studies as a table, one row each."""
     priced = any(c.metric == COST for s in studies for c in s.figures)
-    head = ["scenario", "speed", "GiB needed", *(["$/Mtok"] if priced else []), "best choices"]
+    head = ["scenario", "speed", "GiB needed", *(["$/Mtok"] if priced else []),
+            "best choices (accuracy)"]
     rows = [head, *(_answer(s, priced) for s in studies)]
     widths = [max(len(r[i]) for r in rows if len(r) == len(head)) for i in range(len(head) - 1)]
     widths[0] = max(len(r[0]) for r in rows)
