@@ -8,7 +8,6 @@ from pathlib import Path
 import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.scenarios_for_tests import plan_of, scenario, use
 
 HEAD = 'edition 2026\nmodule {name}\n\nsource me = "a test"\n\n'

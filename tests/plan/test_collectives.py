@@ -117,3 +117,16 @@ def test_each_forgotten_op_is_replayed_once() -> None:
                      device="a100-sxm-80gb", devices=1, dtype="fp16")
     again = [w.name for w in ops(block(plan_of(given)), "backward") if w.part == "recompute"]
     assert again == ["attn.scores", "attn.softmax", "attn.dropout"]
+
+
+def test_one_host_does_the_work_of_all_its_devices() -> None:
+    """Split over two devices, a layer on their host reads all its weights there, not half."""
+    split = use("offload.layers.layer_split", device_layers=0)
+    tensor = use("parallelism.tensor.tensor_parallel", degree=2)
+    reads = []
+    for uses, devices in (((split,), 1), ((split, tensor), 2)):
+        given = scenario(*uses, devices=devices, mode="inference", runtime="llama.cpp")
+        down = {w.name: w for w in ops(block(plan_of(given)), "decode")}["mlp.down"]
+        assert down.place == "host"
+        reads.append(down.read_fixed * down.read_scale)
+    assert reads[0] == reads[1]

@@ -16,7 +16,7 @@ from llamasim.plan.passes import Passes, unresolved_gradients
 from llamasim.plan.spec import BlockPlan, CommWork, Work
 from llamasim.plan.steps import steps_of
 from llamasim.scenario.spec import Scenario
-from llamasim.techniques.applied import Applied, BlockFacts
+from llamasim.techniques.applied import NOTHING, Applied, BlockFacts
 from llamasim.techniques.mesh import REMAINDER
 
 
@@ -38,7 +38,9 @@ def lower_block(
     steps = steps_of(facts, phases[0])
     axes = [a.name for a in applied.mesh.axes if a.size > 1 and a.name != REMAINDER]
     flows = {a: flow(facts, steps, a, entering.get(a, "")) for a in axes}
-    local = Local(facts, applied.mesh, scenario.workload.dtype, flows)
+    stages = applied.step.get(("", "layout.pipeline_axis"), NOTHING).value
+    pipeline = None if stages is None else str(stages)
+    local = Local(facts, applied.mesh, scenario.workload.dtype, flows, pipeline)
     passes = {p: Passes(local, steps_of(facts, p), p) for p in phases}
     work = {p: _pass(passes[p]) for p in phases}
     found = _unresolved_sums(flows.values())

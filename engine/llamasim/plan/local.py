@@ -19,6 +19,7 @@ class Local:
 
     Attributes:
         flows: placements by axis, for the phase at hand.
+        pipeline: the axis whose members are at different layers, if any.
 
     """
 
@@ -26,6 +27,15 @@ class Local:
     mesh: Mesh
     dtype: str
     flows: Mapping[str, Flow]
+    pipeline: str | None = None
+
+    @property
+    def on_one_host(self) -> int:
+        """Return how many devices of a node work at one layer at the same time."""
+        count = 1
+        for axis in self.mesh.axes:
+            count *= axis.group.per_node if axis.name != self.pipeline else 1
+        return count
 
     def bits(self, element: str, name: str) -> float:
         """Return the bits an element holds at rest, overhead included."""

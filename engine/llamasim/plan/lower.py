@@ -28,7 +28,7 @@ def lower(applied: Applied, scenario: Scenario) -> tuple[Plan | None, list[Diagn
     training = workload.mode == "training"
     plan = Plan(
         mode=workload.mode,
-        axes=applied.mesh.axes,
+        axes=tuple(a for a in applied.mesh.axes if a.size > 1),
         blocks=tuple(b.plan for b in blocks),
         ranks=_ranks(applied, scenario, blocks),
         schedule=schedule,

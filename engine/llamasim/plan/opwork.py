@@ -201,6 +201,11 @@ def _with_cells(local: Local, step: Step, work: OpWork, phase: str) -> OpWork:
         rows *= facts.number("op", op.name, "op.rows", 1.0, phase)
         runs *= facts.number("op", op.name, "op.runs", 1.0, phase)
     math = facts.symbol("op", step.ops[-1].name, "numerics.math", local.dtype, phase)
+    place = _place(local, step)
+    if place == "host":
+        # One host does the work of all its devices that are at this layer.
+        sharing = local.on_one_host
+        scale, reads, writes = scale * sharing, reads * sharing, writes * sharing
     return attrs.evolve(
         work,
         flops_scale=work.flops_scale * scale, flops_fixed=work.flops_fixed + fixed,
@@ -210,7 +215,7 @@ def _with_cells(local: Local, step: Step, work: OpWork, phase: str) -> OpWork:
         launch_scale=launch_scale, launch_add_s=launch_add,
         max_efficiency=cap, max_memory_efficiency=memory_cap,
         rows_share=work.rows_share * rows, runs=work.runs * runs,
-        math=str(math), place=_place(local, step),
+        math=str(math), place=place,
     )
 
 

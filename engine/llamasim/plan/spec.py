@@ -269,6 +269,7 @@ class Plan:
 
     Attributes:
         mode: `training` or `inference`.
+        axes: of the mesh, those of more than one device.
         blocks: classes of layers; `ranks` the rank classes in stage order.
         pipeline_send: transfer of one micro-batch's boundary activation to the next stage (the
             same size comes back as its gradient), None with one stage.
