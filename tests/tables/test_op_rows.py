@@ -25,7 +25,7 @@ def _training() -> Trace:
 def _answer() -> Trace:
     given = scenario(use("parallelism.tensor.tensor_parallel", degree=4), devices=4,
                      runtime="vllm", mode="inference", batch=2,
-                     **{"global_batch": 1, "sequence": 0})
+                     global_batch=1, sequence=0)
     return run(plan_of(given), given)
 
 
