@@ -1,4 +1,4 @@
-"""Tables have published schemas with units, a stamp of what made them, and the same bytes each time."""
+"""Tables have published schemas with units, a stamp of what made them, and the same bytes."""
 
 from __future__ import annotations
 

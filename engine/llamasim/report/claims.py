@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llamasim.report.layout import wrapped
+
 Row = Mapping[str, Any]
 
 
@@ -19,15 +21,15 @@ def claim_lines(claims: Sequence[Row], ledger: Sequence[Row]) -> list[str]:
     lines = ["", "Accuracy"]
     for c in lossy:
         scope = f" on {c['scope']}" if c["scope"] else ""
-        lines.append(f"  {_short(c['technique'])}: {c['metric'].replace('_', ' ')} "
-                     f"{_interval(c)}{scope}")
+        lines += wrapped(f"{_short(c['technique'])}: {c['metric'].replace('_', ' ')} "
+                         f"{_interval(c)}{scope}")
     if len({c["technique"] for c in lossy}) > 1:
         lines.append("  several of these together: interaction not measured")
     if exact:
-        lines.append("  same results up to rounding: " + ", ".join(map(_short, exact)))
+        lines += wrapped("same results up to rounding: " + ", ".join(map(_short, exact)))
     unknown = [t for t in used if t not in spoken]
     if unknown:
-        lines.append("  no evidence: " + ", ".join(map(_short, unknown)))
+        lines += wrapped("no evidence: " + ", ".join(map(_short, unknown)))
     return lines
 
 
