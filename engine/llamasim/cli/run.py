@@ -78,7 +78,8 @@ def _one(
     from llamasim.report import report_text
 
     text = report_text(tables, scenario.name, headline(scenario), ways, scenario.inferred)
-    click.echo(f"{text}\n\nTables: {folder}/ (`llamasim show {folder} ops`)\n")
+    first = "ops" if tables["ops"].num_rows else "requests"
+    click.echo(f"{text}\n\nTables: {folder}/ (`llamasim show {folder} {first}`)\n")
     return {"summary": tables["summary"].to_pylist()[0]}
 
 

@@ -55,11 +55,10 @@ def _overview(tables: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({k: t.num_rows for k, t in tables.items()}))
         return
-    from llamasim.report.layout import columns
+    from llamasim.report.layout import facts
 
-    rows = [(k, f"{t.num_rows:,} rows", ", ".join(t.column_names)[:72])
-            for k, t in tables.items()]
-    click.echo(columns(rows, right="1"))
+    rows = [(k, f"{t.num_rows:,} rows: " + ", ".join(t.column_names)) for k, t in tables.items()]
+    click.echo("\n".join(facts(rows)))
 
 
 def _print(table: Any, rows: int, *, as_json: bool) -> None:
@@ -75,7 +74,7 @@ def _print(table: Any, rows: int, *, as_json: bool) -> None:
         click.echo(columns([(k, _cell(v), units[k]) for k, v in picked[0].items()]))
         return
     click.echo(columns([tuple(table.column_names), *(tuple(map(_cell, r.values()))
-                                                     for r in picked)], indent=0))
+                                                     for r in picked)], indent=0, width=None))
     if table.num_rows > rows:
         click.echo(f"... {table.num_rows - rows:,} more rows (--rows)")
 

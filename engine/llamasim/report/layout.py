@@ -9,8 +9,10 @@ WIDTH = 100
 _SMALL = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
 
 
-def columns(rows: Sequence[Sequence[str]], right: str = "", indent: int = 2) -> str:
-    """Return rows aligned; `right` names columns by number that are flushed right (`"12"`)."""
+def columns(
+    rows: Sequence[Sequence[str]], right: str = "", indent: int = 2, width: int | None = WIDTH
+) -> str:
+    """Return rows aligned and cut at `width`; `right` names columns flushed right (`"12"`)."""
     if not rows:
         return ""
     widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
@@ -20,7 +22,7 @@ def columns(rows: Sequence[Sequence[str]], right: str = "", indent: int = 2) -> 
             c.rjust(w) if str(i) in right else c.ljust(w)
             for i, (c, w) in enumerate(zip(row, widths, strict=True))
         ]
-        lines.append((" " * indent + "  ".join(cells)).rstrip()[:WIDTH])
+        lines.append((" " * indent + "  ".join(cells)).rstrip()[:width])
     return "\n".join(lines)
 
 
