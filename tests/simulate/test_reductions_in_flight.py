@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from tests.scenarios_for_tests import block, plan_of, scenario, use
 
 from llamasim.simulate import run
 from llamasim.simulate.trace import CATEGORIES
-from tests.scenarios_for_tests import block, plan_of, scenario, use
 
 
 def test_at_most_two_blocks_wait_while_a_third_is_made() -> None:
