@@ -47,7 +47,7 @@ def test_the_device_that_is_named_is_large_enough() -> None:
                      runtime="vllm", sequence=256, prompt=Length("fixed", 128),
                      output=Length("fixed", 128))
     way = _ways(given)["cluster.device"]
-    device = catalog.get_device(way.split("such as ")[1].split()[0])
+    device = catalog.get_device(way.split()[1].rstrip(","))
     assert device is not None
     assert device.vendor == given.cluster.device.vendor
     assert _fits(attrs.evolve(given, cluster=attrs.evolve(given.cluster, device=device)))

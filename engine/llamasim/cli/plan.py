@@ -43,7 +43,7 @@ def _text(plan: Plan) -> str:
     from llamasim.plan.spec import CommWork
     from llamasim.report.layout import columns, gib
 
-    lines = ["Mesh: " + " x ".join(f"{a.name} {a.size}" for a in plan.axes), ""]
+    lines = ["Mesh: " + (" x ".join(f"{a.name} {a.size}" for a in plan.axes) or "one device"), ""]
     for name in dict.fromkeys(r.technique for r in plan.ledger):
         lines.append(name)
         rows = [

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 import attrs
 
 from llamasim import catalog
-from llamasim.catalog.specs import Device
 from llamasim.plan import compile_plan
 from llamasim.scenario.spec import Length, Scenario, Workload
 from llamasim.simulate import run
@@ -33,7 +32,7 @@ def ways_out(scenario: Scenario, fits: Sequence[Fit]) -> tuple[str, ...]:
         return ()
     found = [next((label for label, changed in knob if _fits(changed)), None)
              for knob in _knobs(scenario)]
-    return tuple(label for label in (*found, _device(scenario.cluster.device, worst)) if label)
+    return tuple(label for label in (*found, _device(scenario, worst)) if label)
 
 
 def _fits(scenario: Scenario) -> bool:
@@ -86,19 +85,25 @@ def _more_machines(scenario: Scenario) -> Iterator[Change]:
         yield f"cluster.nodes: {nodes:,} (now {cluster.nodes:,})", changed
 
 
-def _device(own: Device, worst: Fit) -> str | None:
-    """Name the smallest known device of its maker that would hold the peak.
+def _device(scenario: Scenario, worst: Fit) -> str | None:
+    """Name the smallest known device of the same maker and kind on which it fits.
 
-    Capacity is taken to stay the same share of a device's memory.
+    The first guess takes capacity to be the same share of any device's memory.
     """
+    own = scenario.cluster.device
     if worst.peak_bytes <= worst.capacity_bytes:
         return None
     need = worst.peak_bytes / worst.capacity_bytes * own.memory_bytes
     known = (catalog.get_device(name) for name in catalog.ids("devices"))
-    larger = [d for d in known
-              if d and d.memory_bytes >= need and (d.vendor, d.kind) == (own.vendor, own.kind)]
-    size = f"cluster.device: one of {need / 2**30:,.0f} GiB or more"
-    if not larger:
-        return f"{size} (the catalog has none of {own.vendor}'s)"
-    least = min(larger, key=lambda d: (d.memory_bytes, -d.memory_bandwidth, d.id))
-    return f"{size}, such as {least.id} ({least.memory_bytes / 2**30:,.0f} GiB)"
+    larger = sorted(
+        (d for d in known
+         if d and d.memory_bytes >= need and (d.vendor, d.kind) == (own.vendor, own.kind)),
+        key=lambda d: (d.memory_bytes, -d.memory_bandwidth, d.id),
+    )
+    for device in larger[:_STEPS]:
+        cluster = attrs.evolve(scenario.cluster, device=device)
+        if _fits(attrs.evolve(scenario, cluster=cluster)):
+            return (f"cluster.device: {device.id}, or another of "
+                    f"{device.memory_bytes / 2**30:,.0f} GiB")
+    return (f"cluster.device: one of about {need / 2**30:,.0f} GiB "
+            f"(none of {own.vendor}'s in the catalog has that)")
