@@ -10,8 +10,9 @@ from tests.language.strategies import modules
 from tests.language.test_parse import EXAMPLES
 
 from llamasim.diagnostics import Source, render, to_json
-from llamasim.language import Program, check, format_text, parse
+from llamasim.language import Program, check, parse
 from llamasim.language.ast import Module
+from llamasim.language.format import format_text
 from llamasim.language.keywords import KEYWORDS
 
 TEXTS = [p.read_text(encoding="utf-8") for p in EXAMPLES]

@@ -14,8 +14,10 @@ from tests.language.test_parse import EXAMPLES
 
 from llamasim.assets import rules_dir
 from llamasim.diagnostics import Source
-from llamasim.language import format_text, parse, show
+from llamasim.language import parse
 from llamasim.language.ast import Module
+from llamasim.language.format import format_text
+from llamasim.language.show import show
 
 FILES = [*EXAMPLES, *sorted(rules_dir().rglob("*.rules"))]
 

@@ -16,7 +16,7 @@ from llamasim.diagnostics import Source
               help="Change nothing; exit with 2 if a file would change.")
 def command(files: tuple[Path, ...], only_check: bool) -> None:
     """Format rule FILES in place; comments stay. Without FILES: all rule files below here."""
-    from llamasim.language import format_text
+    from llamasim.language.format import format_text
 
     changed = failed = 0
     for path in rule_files(files or (Path(),)):

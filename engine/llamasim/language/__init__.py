@@ -1,14 +1,12 @@
-"""The rules language: parse, check, format, evaluate."""
+"""The rules language: parse, check, evaluate. Formatting is `language.format`, imported late."""
 
 from llamasim.language.ast import paths_read
 from llamasim.language.bind import bind
 from llamasim.language.check import check, check_module
 from llamasim.language.evaluate import Env, EvalError, Missing, evaluate
-from llamasim.language.format import format_text
 from llamasim.language.globs import glob_matches
 from llamasim.language.load import Program, load, load_file
 from llamasim.language.parser import parse
-from llamasim.language.show import show
 from llamasim.language.values import Symbol, Value
 
 __all__ = [
@@ -22,11 +20,9 @@ __all__ = [
     "check",
     "check_module",
     "evaluate",
-    "format_text",
     "glob_matches",
     "load",
     "load_file",
     "parse",
     "paths_read",
-    "show",
 ]
