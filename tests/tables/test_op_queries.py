@@ -9,7 +9,7 @@ from tests.tables.traces import batch, serving, training
 
 from llamasim.cost import Machine, segment_cost
 from llamasim.tables import tabulate
-from llamasim.tables.ops import layers_of
+from llamasim.tables.ops import layer_numbers
 
 
 def test_flops_of_the_rows_are_those_of_the_plan() -> None:
@@ -37,7 +37,7 @@ def test_every_layer_is_there_once_a_micro_batch() -> None:
     assert ops.num_rows > 0
     assert rows == [(layer, run.plan.schedule.micro_batches) for layer in range(32)]
     slots = sorted((c for r in run.plan.ranks for c in r.chunks), key=lambda c: c.order)
-    assert [x for c in slots for x in layers_of(run.plan, c.order) if x >= 0] == list(range(32))
+    assert [x for c in slots for x in layer_numbers(run.plan)[c.order] if x >= 0] == list(range(32))
 
 
 def test_backward_rows_run_through_the_layers_from_the_last() -> None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from llamasim.cost import Machine, segment_cost
-from llamasim.plan.spec import CommWork, OpWork, Plan, RankClass, StepShape, Work
+from llamasim.plan.spec import CommWork, OpWork, Plan, StepShape, Work
 from llamasim.simulate.trace import TASKS, Trace
 from llamasim.tables.schemas import OPS
 
@@ -45,7 +45,10 @@ class Words:
 
 @attrs.frozen(eq=False)
 class Template:
-    """The ops of one task, at times from 0 to `seconds`."""
+    """The ops of one task, or of one block of it, at times from 0 to `seconds`.
+
+    Columns of `times`: start, duration, seconds waited for, FLOP, bytes.
+    """
 
     words: Ints
     layer: Ints
@@ -53,52 +56,89 @@ class Template:
     seconds: float
 
 
+class Expansion:
+    """What tasks consist of. A block is costed once a phase, wherever it stands."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.words = {w: Words() for w in _WORDS}
+        self._trace = trace
+        self._machine = Machine.of(trace.scenario)
+        self._layers = layer_numbers(trace.plan)
+        self._blocks: dict[tuple[int, str], Template] = {}
+
+    def task(self, rank: int, chunk: int, phase: str) -> Template:
+        """Return the ops of a task in order of execution."""
+        plan = self._trace.plan
+        if phase == "optimizer":
+            return self._costed("optimizer", plan.ranks[rank].optimizer, phase)
+        chunks = plan.ranks[rank].chunks
+        parts = [
+            (index, layer)
+            for c in (chunks if plan.mode == "inference" else chunks[chunk : chunk + 1])
+            for index, layer in zip(c.blocks, self._layers[c.order], strict=True)
+        ]
+        if phase == "backward":
+            parts.reverse()
+        return _joined([(self._block(index, phase), layer) for index, layer in parts])
+
+    def _block(self, index: int, phase: str) -> Template:
+        found = self._blocks.get((index, phase))
+        if found is None:
+            block = self._trace.plan.blocks[index]
+            found = self._costed(block.name, block.work.get(phase, ()), phase)
+            self._blocks[index, phase] = found
+        return found
+
+    def _costed(self, name: str, works: tuple[Work, ...], phase: str) -> Template:
+        cost = segment_cost(works, shape_of(self._trace, phase), self._machine)
+        codes, times = [], []
+        for row in cost.rows:
+            said = (phase, name, *_names(works[row.index]), row.stream, row.bound)
+            codes.append([self.words[w].code(v) for w, v in zip(_WORDS, said, strict=True)])
+            times.append((row.start, row.seconds, row.waited, row.flops, row.bytes))
+        return Template(
+            np.array(codes, np.int32).reshape(-1, len(_WORDS)),
+            np.full(len(codes), -1, np.int32),
+            np.array(times, np.float64).reshape(-1, 5), cost.seconds,
+        )
+
+
+def _joined(parts: Sequence[tuple[Template, int]]) -> Template:
+    """Return blocks one after another, each with its layer's number."""
+    words, layers, times, offset = [], [], [], 0.0
+    for block, layer in parts:
+        words.append(block.words)
+        layers.append(np.full(len(block.layer), layer, np.int32))
+        shifted = block.times.copy()
+        shifted[:, 0] += offset
+        times.append(shifted)
+        offset += block.seconds
+    if not parts:
+        return Template(np.zeros((0, len(_WORDS)), np.int32), np.zeros(0, np.int32),
+                        np.zeros((0, 5)), 0.0)
+    return Template(np.concatenate(words), np.concatenate(layers), np.concatenate(times), offset)
+
+
 def op_table(trace: Trace) -> pa.Table:
     """Return the op table; a serving run has none (its iterations are in their own table)."""
-    words = {w: Words() for w in _WORDS}
     pieces: list[tuple[npt.NDArray[np.int32], Template, Floats, Floats]] = []
     tasks = trace.tasks
-    machine = Machine.of(trace.scenario)
     if trace.requests is not None or not len(tasks.start):
         return OPS.empty_table()
+    expansion = Expansion(trace)
     keys = np.stack([tasks.rank, tasks.kind, tasks.chunk], axis=1)
     unique, inverse = np.unique(keys, axis=0, return_inverse=True)
     for number, (rank, kind, chunk) in enumerate(unique.tolist()):
         phase = _PHASES.get(TASKS[kind])
         if phase is None:
             continue
-        template = _template(trace, machine, rank, chunk, phase, words)
+        template = expansion.task(rank, chunk, phase)
         rows = np.flatnonzero(inverse.reshape(-1) == number)
         if not len(template.layer):
             continue
         head = np.stack([tasks.rank[rows], tasks.micro_batch[rows], tasks.chunk[rows]], axis=1)
         pieces.append((head, template, tasks.start[rows], tasks.end[rows]))
-    return _assemble(pieces, words)
-
-
-def _template(
-    trace: Trace, machine: Machine, rank: int, chunk: int, phase: str, words: dict[str, Words]
-) -> Template:
-    plan = trace.plan
-    codes: list[tuple[int, ...]] = []
-    layers: list[int] = []
-    times: list[tuple[float, ...]] = []
-    offset = 0.0
-    shape = shape_of(trace, phase)
-    for name, layer, works in _works(plan, plan.ranks[rank], chunk, phase):
-        cost = segment_cost(works, shape, machine)
-        for row in cost.rows:
-            work = works[row.index]
-            codes.append(tuple(words[w].code(v) for w, v in zip(
-                _WORDS, (phase, name, *_names(work), row.stream, row.bound), strict=True)))
-            layers.append(layer)
-            start = offset + row.start
-            times.append((start, start + row.seconds, row.waited, row.flops, row.bytes))
-        offset += cost.seconds
-    return Template(
-        np.array(codes, np.int32).reshape(-1, len(_WORDS)), np.array(layers, np.int32),
-        np.array(times, np.float64).reshape(-1, 5), offset,
-    )
+    return _assemble(pieces, expansion.words)
 
 
 def shape_of(trace: Trace, phase: str) -> StepShape:
@@ -111,33 +151,17 @@ def shape_of(trace: Trace, phase: str) -> StepShape:
     return StepShape.of(batch, trace.plan.schedule.rows, context)
 
 
-def _works(
-    plan: Plan, rank: RankClass, chunk: int, phase: str
-) -> list[tuple[str, int, tuple[Work, ...]]]:
-    """Return (block, layer, works) of a task in order of execution."""
-    if phase == "optimizer":
-        return [("optimizer", -1, rank.optimizer)]
-    chunks = rank.chunks if plan.mode == "inference" else rank.chunks[chunk : chunk + 1]
-    found = []
-    for part in chunks:
-        layers = layers_of(plan, part.order)
-        for index, layer in zip(part.blocks, layers, strict=True):
-            found.append((plan.blocks[index].name, layer, plan.blocks[index].work.get(phase, ())))
-    return found[::-1] if phase == "backward" else found
-
-
-def layers_of(plan: Plan, order: int) -> list[int]:
-    """Return the layer index of each block of a slot (-1 for embedding and head)."""
-    slots = sorted((c for r in plan.ranks for c in r.chunks), key=lambda c: c.order)
-    before = sum(len([b for b in c.blocks if plan.blocks[b].layers]) for c in slots[:order])
-    result = []
-    for block in slots[order].blocks:
-        if plan.blocks[block].layers:
-            result.append(before)
-            before += 1
-        else:
-            result.append(-1)
-    return result
+def layer_numbers(plan: Plan) -> dict[int, list[int]]:
+    """Return the layer of each block of a chunk, by the chunk's order (-1: embedding, head)."""
+    found: dict[int, list[int]] = {}
+    layer = 0
+    for chunk in sorted((c for r in plan.ranks for c in r.chunks), key=lambda c: c.order):
+        found[chunk.order] = []
+        for index in chunk.blocks:
+            inside = bool(plan.blocks[index].layers)
+            found[chunk.order].append(layer if inside else -1)
+            layer += inside
+    return found
 
 
 def _names(work: Work) -> tuple[str, str, str]:
@@ -161,7 +185,8 @@ def _assemble(
         layers.append(np.tile(template.layer, count))
         stretch = (end - start) / template.seconds if template.seconds > 0 else np.ones(count)
         timed = template.times[None, :, :3] * stretch[:, None, None]
-        timed[:, :, :2] += start[:, None, None]
+        timed[:, :, 0] += start[:, None]
+        timed[:, :, 1] += timed[:, :, 0]
         fixed = np.broadcast_to(template.times[None, :, 3:], (count, size, 2))
         values.append(np.concatenate([timed, fixed], axis=2).reshape(-1, 5))
     head, code = np.concatenate(heads), np.concatenate(codes)
