@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import attrs
+import numpy as np
 import pytest
 from tests.scenarios_for_tests import scenario
 from tests.tables.traces import batch, by_hand, price, serving, training
@@ -12,8 +13,9 @@ from tests.tables.traces import batch, by_hand, price, serving, training
 from llamasim.plan import compile_plan
 from llamasim.report import compare_text, report_text
 from llamasim.scenario import read
+from llamasim.scenario.spec import Arrivals
 from llamasim.simulate import run
-from llamasim.simulate.trace import Trace
+from llamasim.simulate.trace import Rejection, Requests, Trace
 from llamasim.tables import summarize, tabulate
 from llamasim.techniques.records import ClaimFact, LedgerRow
 
@@ -141,3 +143,20 @@ def test_several_runs_stand_side_by_side() -> None:
     assert "$ / M tokens" not in names
     step = next(line for line in lines if "step time s" in line)
     assert step.split()[-1] == "-"
+
+
+def test_a_server_that_can_serve_nobody_shows_no_times() -> None:
+    """It says how many it turned away and why; nothing has a time of zero."""
+    given = scenario(mode="inference", devices=1, arrivals=Arrivals("poisson", 2, rate=1.0))
+    ints, floats = np.zeros(0, np.int32), np.zeros(0)
+    nobody = Requests(floats, floats, floats, floats, ints, ints, ints)
+    trace = attrs.evolve(
+        by_hand(given, 0.0, requests=nobody, peak=3 * 2**30, capacity=2 * 2**30),
+        rejected=tuple(Rejection(i, 0.0, 9, 9, "no room for its cache") for i in range(2)),
+    )
+    text = _text(trace)
+    assert "2 requests that can never be served" in text
+    assert "no room for its cache" in text
+    assert "Time:" not in text
+    assert summarize(trace)["makespan_s"] is None
+    assert tabulate(trace)["costs"].num_rows == 0

@@ -33,12 +33,11 @@ def report_text(
     parts = [
         f"{name}: {head}",
         "",
-        *_answer(summary),
+        *_answer(summary, _first_reason(tables)),
         "",
         *memory_lines(tables["fits"].to_pylist(), ways),
         "",
         *_time(tables, summary),
-        "",
         *_economy(summary),
         *claim_lines(tables["claims"].to_pylist(), tables["ledger"].to_pylist()),
         "",
@@ -48,7 +47,13 @@ def report_text(
     return "\n".join(parts)
 
 
-def _answer(s: Row) -> list[str]:
+def _first_reason(tables: Mapping[str, Any]) -> str:
+    """Return why the first rejected request was; empty where none was."""
+    rejected = tables.get("rejected")
+    return "" if rejected is None or not rejected.num_rows else str(rejected["reason"][0])
+
+
+def _answer(s: Row, rejection: str) -> list[str]:
     rows: list[tuple[str, str]] = []
     if s["step_time_s"] is not None:
         rows.append(("step time", seconds(s["step_time_s"])))
@@ -58,10 +63,20 @@ def _answer(s: Row) -> list[str]:
         rows.append(("useful work", f"{s['model_tflops_per_gpu']:.3g} TFLOP/s a device, "
                                     f"MFU {s['mfu']:.1%}; counted as {s['flops_convention']}"))
     rows += _inference(s)
+    if rejection:
+        count = s["rejected_requests"]
+        rows.append(("rejected", f"{count:,} requests that can never be served; the first one, "
+                                 f"because {rejection}"))
     rows += _waits(s)
     rows.append(("memory", f"{s['peak_memory_gib']:.1f} of {s['capacity_gib']:.1f} GiB: "
-                           + ("fits" if s["fits"] else "DOES NOT FIT, so the times are moot")))
+                           + _fits_words(s)))
     return facts(rows)
+
+
+def _fits_words(s: Row) -> str:
+    if s["fits"]:
+        return "fits"
+    return "DOES NOT FIT; times are as if it did" if s["tokens_per_s"] else "DOES NOT FIT"
 
 
 def _waits(s: Row) -> list[tuple[str, str]]:
@@ -87,14 +102,15 @@ def _inference(s: Row) -> list[tuple[str, str]]:
             rows.append((label, f"{number(mean)} ms" + (spread if s["requests_per_s"] else "")))
     if s["requests_per_s"] is not None:
         rows.append(("requests", f"{number(s['requests_per_s'])} /s, "
-                                 f"{s['preemptions']} preemptions, "
-                                 f"{s['rejected_requests']} rejected"))
+                                 f"{s['preemptions']:,} preemptions"))
     if s["slo_attained"] is not None:
         rows.append(("within the slo", f"{s['slo_attained']:.1%} of requests"))
     return rows
 
 
 def _time(tables: Mapping[str, Any], s: Row) -> list[str]:
+    if not s["makespan_s"]:
+        return []
     costs = [c for c in tables["costs"].to_pylist() if c["share"] > 5e-5]
     lines = [f"Time: {seconds(s['makespan_s'])}, mean over devices"]
     rows = [
@@ -102,7 +118,7 @@ def _time(tables: Mapping[str, Any], s: Row) -> list[str]:
         for c in sorted(costs, key=lambda c: -c["seconds"])
     ]
     lines += columns(rows, right="12").splitlines()
-    return lines + _ops(tables["ops"])
+    return [*lines, *_ops(tables["ops"]), ""]
 
 
 _CAUSES = {"bubble": "pipeline bubble", "reduce": "waiting for gradient reductions",

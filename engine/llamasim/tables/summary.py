@@ -160,7 +160,7 @@ def _batch(trace: Trace) -> dict[str, Value]:
 def _serving(trace: Trace, requests: Requests) -> dict[str, Value]:
     row: dict[str, Value] = {"rejected_requests": len(trace.rejected)}
     if not len(requests.arrived):
-        return row
+        return row | {"makespan_s": None, "exposed_communication_s": None}
     prompt, output = float(requests.prompt.sum()), float(requests.output.sum())
     ends = requests.prompt.astype(np.float64) + requests.output
     flops = _useful(trace.plan, prompt + output, float((ends * (ends + 1) / 2).sum()))

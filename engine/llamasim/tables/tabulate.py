@@ -104,13 +104,15 @@ def _rows(records: Sequence[Any], schema: pa.Schema) -> pa.Table:
 
 
 def _costs(trace: Trace) -> pa.Table:
+    if trace.makespan <= 0:
+        return COSTS.empty_table()
     hourly = trace.scenario.cluster.usd_per_hour
     causes = dict(trace.exposed)
     causes = {"compute": max(0.0, trace.makespan - sum(causes.values())), **causes}
     rows = [
         {
             "cause": cause, "seconds": seconds,
-            "share": seconds / trace.makespan if trace.makespan > 0 else 0.0,
+            "share": seconds / trace.makespan,
             "usd": None if hourly is None
             else hourly * trace.scenario.cluster.nodes * seconds / 3600,
         }
