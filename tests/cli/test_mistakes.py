@@ -33,7 +33,7 @@ MISTAKES = [
     ("debug plan", "E0701", "--help"),
     ("fmt missing.rules", "E0708", ".rules"),
     ("test missing.rules", "E0708", ".rules"),
-    ("check missing.rules", "E0", ""),
+    ("check missing.rules", "E0224", ".rules"),
     ("check notes.txt", "E07", ""),
     ("catalog devics", "E0601", "devices"),
     ("catalog devices h100-smx", "E06", "h100-sxm"),

@@ -171,6 +171,9 @@ def read_source(path: Path) -> tuple[Source, Diagnostic | None]:
         return Source(source.name, path.read_text(encoding="utf-8-sig")), None
     except UnicodeDecodeError:
         return source, _unreadable(source, "this file is not UTF-8 text", "save it as UTF-8")
+    except FileNotFoundError:
+        return source, _unreadable(source, "there is no such file",
+                                   "give the path of a .rules file")
     except OSError as error:
         reason = error.strerror or "it cannot be opened"
         return source, _unreadable(source, f"this file cannot be read: {reason.lower()}",
