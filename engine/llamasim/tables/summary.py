@@ -50,10 +50,15 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "plan_hash": ("", ""), "seed": ("", ""), "scenario": ("", ""),
 }
 
-CONVENTIONS = {
-    "training": "6N + causal attention (trained weights; replays not counted)",
-    "inference": "2N + causal attention",
-}
+
+
+def convention(plan: Plan) -> str:
+    """Return in words what a run's useful work counts; N is the parameters a token passes."""
+    if plan.mode == "inference":
+        return "2N + causal attention"
+    frozen = plan.model_flops_per_token < 6.0 * plan.active_params
+    linear = "4N + 2 x trained weights" if frozen else "6N"
+    return f"{linear} + causal attention, replays not counted"
 
 
 def summarize(trace: Trace) -> dict[str, Value]:
@@ -84,7 +89,7 @@ def _identity(trace: Trace) -> dict[str, Value]:
     return {
         "makespan_s": trace.makespan, "params": plan.params,
         "devices": scenario.cluster.devices, "plan_hash": plan.hash, "seed": scenario.seed,
-        "scenario": scenario.name, "flops_convention": CONVENTIONS[plan.mode],
+        "scenario": scenario.name, "flops_convention": convention(plan),
         "usd_per_hour": _hourly(trace),
     }
 
