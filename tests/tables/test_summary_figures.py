@@ -136,8 +136,9 @@ def test_no_figure_is_negative_or_not_a_number(trace: object) -> None:
 
 def test_the_convention_says_what_frozen_weights_count() -> None:
     """A frozen model's useful work has no weight gradients, and its label says so."""
-    from llamasim.tables.summary import convention
     from tests.scenarios_for_tests import plan_of, scenario, use
+
+    from llamasim.tables.summary import convention
 
     assert convention(plan_of(scenario(devices=1))).startswith("6N + ")
     frozen = plan_of(scenario(use("finetune.lora.lora"), devices=1))
