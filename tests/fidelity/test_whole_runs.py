@@ -1,6 +1,7 @@
 """Whole predictions against published runs, through every room from YAML to summary.
 
-None of these rows was used to fit anything.
+No training row here was used to fit anything. The A100's single-stream rows are among those that
+llama.cpp's figures were fitted on; the RTX 4090's 8B row is not.
 """
 
 from __future__ import annotations
