@@ -98,3 +98,27 @@ def test_forward_work_is_what_the_shapes_say() -> None:
     row = next(r for r in tables["ops"].to_pylist()
                if r["op"] == "mlp.up" and r["phase"] == "forward" and r["part"] == "forward")
     assert row["flops"] == pytest.approx(2 * (2 * 4096) * 4096 * 14336 / 4)
+
+
+def test_work_of_inference_rows_sums_to_the_whole() -> None:
+    """8 prompts of 16,384 tokens, then 255 decode steps: 2 x 4096 x 14336 FLOP a token and layer.
+
+    A prefill is cut into many tasks and decode steps are joined into few; work is neither
+    repeated nor lost. Runs of decode steps are as long as their steps to within a percent.
+    """
+    import pytest
+    from tests.scenarios_for_tests import plan_of, scenario, use
+
+    from llamasim.scenario.spec import Length
+    from llamasim.simulate import run
+    from llamasim.tables import tabulate
+
+    given = scenario(
+        use("attention.flash.flash_attention"), devices=1, runtime="vllm", mode="inference",
+        batch=8, prompt=Length("fixed", 16384), output=Length("fixed", 256), sequence=16640,
+    )
+    ops = tabulate(run(plan_of(given), given))["ops"].to_pylist()
+    each = 2 * 4096 * 14336 * 32
+    for phase, tokens in (("prefill", 8 * 16384), ("decode", 8 * 255)):
+        work = sum(r["flops"] for r in ops if r["op"] == "mlp.up" and r["phase"] == phase)
+        assert work == pytest.approx(each * tokens, rel=0.02)

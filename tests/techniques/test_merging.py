@@ -146,6 +146,8 @@ technique exchanging {
 }
 technique unknown_move { on kv_cache during decode { gather over tp } }
 technique on_disk { on weight of *.mlp.* { place on disk } }
+technique fused_product { on op of {*.mlp.gate, *.mlp.up, *.mlp.act} { fuse as one } }
+technique fused_apart { on op of {*.norm2, *.residual2} { fuse as one } }
 technique table { on step { add 1 GiB to cost.static_bytes } }
 technique thin_cache { on kv_cache { scale layout.elements by 0.5 } }
 """
@@ -166,7 +168,9 @@ def test_a_stated_exchange_becomes_an_all_to_all(tmp_path: Path) -> None:
     assert [(w.kind, w.bytes_fixed) for w in moved] == [("all_to_all", 3.0)]
 
 
-@pytest.mark.parametrize("name", ["unknown_move", "on_disk"])
+@pytest.mark.parametrize(
+    "name", ["unknown_move", "on_disk", "fused_product", "fused_apart"]
+)
 def test_what_nothing_simulates_is_refused_by_name(tmp_path: Path, name: str) -> None:
     """A fact that no stage acts on is an error, not a silence."""
     plan, said = compile_plan(odd(tmp_path, use(f"odd.{name}")))
@@ -185,3 +189,10 @@ def test_a_cache_may_keep_a_share_of_its_elements(tmp_path: Path) -> None:
     whole, half = (block(plan_of(s)).kv_per_token for s in
                    (odd(tmp_path), odd(tmp_path, use("odd.thin_cache"))))
     assert half == whole / 2
+
+
+def test_an_unknown_axis_in_the_mesh_is_refused() -> None:
+    """A typing error in `mesh.order` would silently change which devices share a node."""
+    plan, said = compile_plan(scenario(use("parallelism.data.data_parallel"), order=("xx", "dp")))
+    assert plan is None
+    assert [d.code for d in said if d.is_error] == ["E0414"]

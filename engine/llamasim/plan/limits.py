@@ -22,7 +22,8 @@ def limits(applied: Applied) -> list[Diagnostic]:
     """Return what the techniques in use state and no stage acts on."""
     found: dict[str, Diagnostic] = {}
     for facts in applied.blocks:
-        for diagnostic in (*_movements(facts), *_places(facts), *_shards(facts)):
+        stated = (*_movements(facts), *_places(facts), *_shards(facts), *_fusions(facts))
+        for diagnostic in stated:
             found.setdefault(diagnostic.message, diagnostic)
     return list(found.values())
 
@@ -51,6 +52,25 @@ def _shards(facts: BlockFacts) -> Iterator[Diagnostic]:
                     severity="warning",
                     help=("narrow the rule to elements that have the dim",),
                 )
+
+
+def _fusions(facts: BlockFacts) -> Iterator[Diagnostic]:
+    """Fusion is simulated for the attention core and for neighbouring pointwise ops."""
+    names = [op.name for op in facts.block.ops]
+    kinds = {op.name: op.kind for op in facts.block.ops}
+    for group in sorted(set(facts.fused.values())):
+        members = [n for n in names if facts.fused.get(n) == group]
+        products = [n for n in members if kinds[n] in ("matmul", "router", "embedding")]
+        first = names.index(members[0])
+        apart = names[first : first + len(members)] != members
+        if len(members) > 1 and (products or apart):
+            why = f"`{products[0]}` has weights" if products else "other ops run between them"
+            yield Diagnostic(
+                "E0408", f"nothing simulates the fusion of {', '.join(members)} as `{group}`",
+                why=f"{why}; only neighbouring ops without weights are simulated as one kernel",
+                help=("fuse ops without weights that follow each other, or scale cost.read and "
+                      "cost.write by what the kernel saves",),
+            )
 
 
 def _dims(facts: BlockFacts, element: str, name: str) -> set[str]:

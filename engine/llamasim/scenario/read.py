@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from llamasim.diagnostics import Diagnostic, Source, Span, nearest
+from llamasim.diagnostics import Diagnostic, Label, Source, Span, nearest
 from llamasim.scenario import problems
 from llamasim.scenario.cluster import read_cluster
 from llamasim.scenario.fields import EDITION, FIELDS, METRICS, children
@@ -138,8 +138,15 @@ def _assemble(
     rest = _rest(reading, path, values, where)
     if any(d.is_error for d in reading.found):
         return None, reading.found
-    assert model is not None and runtime is not None
-    assert cluster is not None and workload is not None
+    if model is None or runtime is None or cluster is None or workload is None:
+        absent = [n for n, v in (("model", model), ("runtime", runtime), ("cluster", cluster),
+                                 ("workload", workload)) if v is None]
+        label = Label(where(absent[0]), "something that it needs is empty")
+        reading.found.append(
+            Diagnostic("E0506", f"`{absent[0]}` is incomplete", (label,),
+                       help=("give every key in it a value, or remove the empty ones",))
+        )
+        return None, reading.found
     scenario = Scenario(
         edition=EDITION, model=model, cluster=cluster, runtime=runtime, workload=workload,
         spans=reading.spans, inferred=reading.inferred, **rest,

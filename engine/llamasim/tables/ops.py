@@ -119,9 +119,27 @@ def _joined(parts: Sequence[tuple[Template, int]]) -> Template:
     return Template(np.concatenate(words), np.concatenate(layers), np.concatenate(times), offset)
 
 
+@attrs.frozen(eq=False)
+class Piece:
+    """All tasks of one rank class, kind and chunk.
+
+    Attributes:
+        head: rank class, micro-batch and chunk of each.
+        stretch: how much longer than its template each took.
+        work: how often each does its template's work.
+
+    """
+
+    head: Ints
+    template: Template
+    start: Floats
+    stretch: Floats
+    work: Floats
+
+
 def op_table(trace: Trace) -> pa.Table:
     """Return the op table; a serving run has none (its iterations are in their own table)."""
-    pieces: list[tuple[npt.NDArray[np.int32], Template, Floats, Floats]] = []
+    pieces: list[Piece] = []
     tasks = trace.tasks
     if trace.requests is not None or not len(tasks.start):
         return OPS.empty_table()
@@ -137,8 +155,22 @@ def op_table(trace: Trace) -> pa.Table:
         if not len(template.layer):
             continue
         head = np.stack([tasks.rank[rows], tasks.micro_batch[rows], tasks.chunk[rows]], axis=1)
-        pieces.append((head, template, tasks.start[rows], tasks.end[rows]))
+        start, end = tasks.start[rows], tasks.end[rows]
+        stretch = (end - start) / template.seconds if template.seconds > 0 else np.ones(len(rows))
+        pieces.append(Piece(head, template, start, stretch, _work(phase, stretch)))
     return _assemble(pieces, expansion.words)
+
+
+def _work(phase: str, stretch: Floats) -> Floats:
+    """Return how often each task does its template's work.
+
+    The template of a prefill is the whole of it, cut into tasks of equal tokens; that of decoding
+    is one step, and a task is a run of steps. A training task does its work once, however long
+    it takes.
+    """
+    if phase == "prefill":
+        return np.full(len(stretch), 1.0 / len(stretch))
+    return stretch if phase == "decode" else np.ones(len(stretch))
 
 
 def shape_of(trace: Trace, phase: str) -> StepShape:
@@ -172,22 +204,22 @@ def _names(work: Work) -> tuple[str, str, str]:
 
 
 def _assemble(
-    pieces: Sequence[tuple[npt.NDArray[np.int32], Template, Floats, Floats]],
+    pieces: Sequence[Piece],
     words: dict[str, Words],
 ) -> pa.Table:
     if not pieces:
         return OPS.empty_table()
     heads, codes, layers, values = [], [], [], []
-    for head, template, start, end in pieces:
+    for piece in pieces:
+        template, start, stretch = piece.template, piece.start, piece.stretch
         count, size = len(start), len(template.layer)
-        heads.append(np.repeat(head, size, axis=0))
+        heads.append(np.repeat(piece.head, size, axis=0))
         codes.append(np.tile(template.words, (count, 1)))
         layers.append(np.tile(template.layer, count))
-        stretch = (end - start) / template.seconds if template.seconds > 0 else np.ones(count)
         timed = template.times[None, :, :3] * stretch[:, None, None]
         timed[:, :, 0] += start[:, None]
         timed[:, :, 1] += timed[:, :, 0]
-        fixed = np.broadcast_to(template.times[None, :, 3:], (count, size, 2))
+        fixed = template.times[None, :, 3:] * piece.work[:, None, None]
         values.append(np.concatenate([timed, fixed], axis=2).reshape(-1, 5))
     head, code = np.concatenate(heads), np.concatenate(codes)
     layer, value = np.concatenate(layers), np.concatenate(values)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from llamasim.diagnostics import Diagnostic, Label, Span
+from llamasim.diagnostics import Diagnostic, Label, Span, nearest
 from llamasim.language import EvalError, Missing, Value, evaluate
 from llamasim.language.ast import Advise, Axis, Claim, Expr, Requires, SourceDecl
 from llamasim.scenario.spec import Scenario
 from llamasim.techniques.environment import Env
 from llamasim.techniques.instances import Instance
-from llamasim.techniques.mesh import REMAINDER, Mesh, build_mesh
+from llamasim.techniques.mesh import DEFAULT_ORDER, REMAINDER, Mesh, build_mesh
 from llamasim.techniques.records import ClaimFact
 from llamasim.units import Quantity
 
@@ -35,11 +35,30 @@ def mesh_of(
                 diagnostics.append(_two_sizes(before, (instance, member), sizes, size))
             sizes[member.name] = size
             owners[member.name] = (instance, member)
+    diagnostics += _unknown_axes(scenario, sizes)
     cluster = scenario.cluster
     mesh = build_mesh(sizes, scenario.mesh_order, cluster.devices, cluster.devices_per_node)
     if mesh is None:
         diagnostics.append(_does_not_divide(scenario, sizes, owners))
     return mesh, diagnostics
+
+
+def _unknown_axes(scenario: Scenario, sizes: Mapping[str, int]) -> list[Diagnostic]:
+    known = sorted({*sizes, *DEFAULT_ORDER})
+    found = []
+    for name in scenario.mesh_order:
+        if name not in known:
+            span = scenario.spans.get("mesh.order") or scenario.spans.get("mesh")
+            near = nearest(name, known)
+            found.append(
+                Diagnostic(
+                    "E0414", f"no technique in use declares an axis `{name}`",
+                    (Label(span, "the mesh has no such axis"),) if span else (),
+                    help=(*((f"did you mean `{near}`?",) if near else ()),
+                          f"axes here: {', '.join(known)}"),
+                )
+            )
+    return found
 
 
 def _two_sizes(
