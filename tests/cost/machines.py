@@ -39,5 +39,5 @@ def machine(
     **figures: object,
 ) -> Machine:
     """Return the round machine, some figures of its runtime changed."""
-    changed = attrs.evolve(runtime, **figures)  # type: ignore[arg-type]
+    changed = attrs.evolve(runtime, **figures)
     return Machine(device, HOST, changed, inner, outer, LINK, per_node)

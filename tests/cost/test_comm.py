@@ -19,13 +19,13 @@ KINDS = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send", "ro
 
 def comm(kind: str, size: float, members: int, per_node: int | None = None) -> CommWork:
     group = Group("tp", members, per_node or members)
-    return CommWork("x", kind, group, bytes_fixed=size)  # type: ignore[arg-type]
+    return CommWork("x", kind, group, bytes_fixed=size)
 
 
 def seconds(
     kind: str, size: float, members: int, per_node: int | None = None, **changed: object
 ) -> float:
-    on = machine(**changed)  # type: ignore[arg-type]
+    on = machine(**changed)
     return comm_cost(comm(kind, size, members, per_node), ONE, on).seconds
 
 

@@ -22,7 +22,7 @@ def linear(n: int, k: int, **more: object) -> OpWork:
         "w", "matmul", n=n, k=k, read_per_token=2.0 * k, write_per_token=2.0 * n,
         read_fixed=2.0 * n * k,
     )
-    return attrs.evolve(base, **more)  # type: ignore[arg-type]
+    return attrs.evolve(base, **more)
 
 
 def test_a_large_matmul_runs_at_nearly_its_peak() -> None:

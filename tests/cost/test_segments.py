@@ -23,10 +23,10 @@ def op(milliseconds: float) -> OpWork:
 def send(milliseconds: float, hidden: float, axis: str = "dp", stream: str = "comm") -> CommWork:
     size = milliseconds * 100e6  # 100 GB/s
     return CommWork("s", "send", Group(axis, 2, 2), bytes_fixed=size, hidden=hidden,
-                    stream=stream)  # type: ignore[arg-type]
+                    stream=stream)
 
 
-def run(*works: Work, **figures: object):  # type: ignore[no-untyped-def]
+def run(*works: Work, **figures: object):
     return segment_cost(works, SHAPE, machine(**figures))
 
 
@@ -133,5 +133,5 @@ def test_a_segment_of_sixty_works_is_costed_in_milliseconds() -> None:
 
 def _timed(works: tuple[Work, ...], shape: StepShape, m: object) -> float:
     start = time.perf_counter()
-    segment_cost(works, shape, m)  # type: ignore[arg-type]
+    segment_cost(works, shape, m)
     return time.perf_counter() - start

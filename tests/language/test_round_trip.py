@@ -45,7 +45,7 @@ def test_parsing_what_was_printed_gives_the_same_tree(module: Module) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_formatting_keeps_meaning_and_is_stable(path) -> None:  # type: ignore[no-untyped-def]
+def test_formatting_keeps_meaning_and_is_stable(path) -> None:
     text = path.read_text(encoding="utf-8")
     once = formatted(text)
     assert parsed(once) == parsed(text)
@@ -55,7 +55,7 @@ def test_formatting_keeps_meaning_and_is_stable(path) -> None:  # type: ignore[n
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(FILES), st.integers(0, 2**32))
-def test_formatting_loses_no_remark(path, seed: int) -> None:  # type: ignore[no-untyped-def]
+def test_formatting_loses_no_remark(path, seed: int) -> None:
     draw, lines, count = random.Random(seed), [], 0
     for line in path.read_text(encoding="utf-8").split("\n"):
         if draw.random() < 0.15:

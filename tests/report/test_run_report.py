@@ -23,7 +23,7 @@ SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
 
 
 def _text(trace: Trace, **more: object) -> str:
-    return report_text(tabulate(trace), "name", "head", **more)  # type: ignore[arg-type]
+    return report_text(tabulate(trace), "name", "head", **more)
 
 
 @pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.yaml")), ids=lambda p: p.stem)
@@ -44,7 +44,7 @@ def test_a_report_fits_on_100_columns(path: Path) -> None:
     (training, "step time"), (batch, "decode"), (serving, "output")])
 def test_the_answer_comes_first(trace: object, first: str) -> None:
     """Right under the headline: how fast; then whether it fits."""
-    lines = _text(trace()).splitlines()  # type: ignore[operator]
+    lines = _text(trace()).splitlines()
     assert lines[0] == "name: head"
     assert lines[2].startswith(f"  {first}")
     answer = lines[2 : lines.index("", 2)]

@@ -60,7 +60,7 @@ def scenario(
 def serving(process: str = "poisson", requests: int = 50, **given: Any) -> Scenario:
     """Return a serving scenario; `prompt`, `output` are lengths, the rest arrivals and more."""
     keys = ("rate", "cv", "concurrency")
-    arrivals = Arrivals(process, requests, **{k: given.pop(k) for k in keys if k in given})  # type: ignore[arg-type]
+    arrivals = Arrivals(process, requests, **{k: given.pop(k) for k in keys if k in given})
     lengths = {
         k: Length("lognormal", given.pop(k), 0.5) if isinstance(given.get(k), float)
         else Length("fixed", given.pop(k))
@@ -75,7 +75,7 @@ def layer(name: str, *, training: bool = True, size: float = 1.0, **more: Any) -
 
     def matmul(part: str, runs: float = 1.0) -> OpWork:
         return OpWork(
-            f"mlp.{part}", "matmul", part=part, n=n, k=1024,  # type: ignore[arg-type]
+            f"mlp.{part}", "matmul", part=part, n=n, k=1024,
             read_per_token=2048, write_per_token=2.0 * n, read_fixed=2048.0 * n, runs=runs,
         )
 
@@ -113,7 +113,7 @@ def plan(
         send = CommWork("boundary", "send", Group("pp", stages, 1), 2048.0, stream="p2p",
                         hidden=1.0)
     return Plan(
-        mode=mode, axes=(), blocks=(block,), ranks=ranks,  # type: ignore[arg-type]
+        mode=mode, axes=(), blocks=(block,), ranks=ranks,
         schedule=Schedule(stages=stages, chunks=chunks, **(schedule or {})), pipeline_send=send,
         replicas=replicas, step_shape=StepShape.of(1, micro_tokens), model_flops_per_token=1.0,
         attention_flops_per_pair=1.0, params=1, active_params=1,

@@ -10,7 +10,7 @@ from llamasim.simulate.arrivals import draw
 
 
 def workload(process: str, *, length: Length | None = None, **given: float) -> Workload:
-    arrivals = Arrivals(process, 20_000, **given)  # type: ignore[arg-type]
+    arrivals = Arrivals(process, 20_000, **given)
     fixed = Length("fixed", 100)
     return Workload("inference", "bf16", 200, prompt=length or fixed, output=fixed,
                     arrivals=arrivals)
@@ -26,7 +26,7 @@ def test_gaps_have_the_rate_and_the_spread(process: str, cv: float) -> None:
 @pytest.mark.parametrize("cv", [0.2, 0.5])
 @pytest.mark.parametrize("distribution", ["uniform", "lognormal"])
 def test_lengths_have_the_mean_and_the_spread(distribution: str, cv: float) -> None:
-    length = Length(distribution, 800, cv)  # type: ignore[arg-type]
+    length = Length(distribution, 800, cv)
     drawn = draw(workload("batch", length=length), 1).prompt
     assert drawn.mean() == pytest.approx(800, rel=0.02)
     assert drawn.std() / drawn.mean() == pytest.approx(cv, rel=0.03)

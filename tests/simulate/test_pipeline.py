@@ -20,7 +20,7 @@ def single(
 ) -> Timings:
     chunk = ChunkTimes(Segment(forward), Segment(backward), parts)
     stage = StageTimes((chunk,), start, Segment(optimizer), end)
-    return Timings((stage,), micro_batches=micro_batches, **more)  # type: ignore[arg-type]
+    return Timings((stage,), micro_batches=micro_batches, **more)
 
 
 @pytest.mark.parametrize("schedule", [GPIPE, ONE_BY_ONE])

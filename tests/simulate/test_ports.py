@@ -12,7 +12,7 @@ def finish_times(flows: list[tuple[float, float, tuple[int, int]]]) -> list[floa
     env = Environment()
     ports, ends = Ports(env, 3), [-1.0] * len(flows)
 
-    def begin(number: int, at: float, seconds: float, route: tuple[int, int]):  # type: ignore[no-untyped-def]
+    def begin(number: int, at: float, seconds: float, route: tuple[int, int]):
         yield env.timeout(at)
         ports.start(route, seconds, lambda: ends.__setitem__(number, env.now))
 

@@ -30,7 +30,7 @@ def test_a_field_whose_name_ends_in_a_unit_says_it_in_metadata(name: str) -> Non
 @pytest.mark.parametrize("trace", [training, batch, serving])
 def test_tables_have_their_published_schema_and_stamp(trace: object) -> None:
     """Scenario, plan, seed, program and schema version are with every table."""
-    run = trace()  # type: ignore[operator]
+    run = trace()
     for name, table in tabulate(run).items():
         assert table.schema.equals(SCHEMAS[name], check_metadata=False), name
         assert table.schema.metadata == {

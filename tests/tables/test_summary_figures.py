@@ -23,7 +23,7 @@ PROMISED = (
 @pytest.mark.parametrize("trace", [training, batch, serving])
 def test_every_promised_field_is_there(trace: object) -> None:
     """Programs may rely on the names, whatever the job."""
-    assert set(PROMISED) <= set(summarize(trace()))  # type: ignore[operator]
+    assert set(PROMISED) <= set(summarize(trace()))
 
 
 def test_training_figures_by_hand() -> None:
@@ -128,7 +128,7 @@ def test_a_batch_adds_up() -> None:
 @pytest.mark.parametrize("trace", [training, batch, serving])
 def test_no_figure_is_negative_or_not_a_number(trace: object) -> None:
     """Whatever has no meaning is null."""
-    for name, value in summarize(trace()).items():  # type: ignore[operator]
+    for name, value in summarize(trace()).items():
         if isinstance(value, float | int):
             assert np.isfinite(value), name
             assert value >= 0, name

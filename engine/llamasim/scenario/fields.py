@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -75,29 +75,29 @@ class Field:
         return self.attr or self.key
 
 
-def _count(path: str, doc: str, default: str = "", **more: object) -> Field:
-    values: dict[str, object] = {"dimension": NONE, "plain": True, "low": 1, "high": 1e9}
-    return Field(path, "integer", doc, default=default, **{**values, **more})  # type: ignore[arg-type]
+def _count(path: str, doc: str, default: str = "", **more: Any) -> Field:
+    values: dict[str, Any] = {"dimension": NONE, "plain": True, "low": 1, "high": 1e9}
+    return Field(path, "integer", doc, default=default, **{**values, **more})
 
 
-def _tokens(path: str, doc: str, default: str = "", **more: object) -> Field:
-    values: dict[str, object] = {"dimension": TOKEN, "plain": True, "low": 1, "high": 1e8}
-    return Field(path, "integer", doc, default=default, **{**values, **more})  # type: ignore[arg-type]
+def _tokens(path: str, doc: str, default: str = "", **more: Any) -> Field:
+    values: dict[str, Any] = {"dimension": TOKEN, "plain": True, "low": 1, "high": 1e8}
+    return Field(path, "integer", doc, default=default, **{**values, **more})
 
 
-def _number(path: str, dimension: Dimension, doc: str, default: str = "", **more: object) -> Field:
-    values: dict[str, object] = {"plain": dimension.is_ratio, "low": 0.0}
-    return Field(path, "number", doc, dimension, default=default, **{**values, **more})  # type: ignore[arg-type]
+def _number(path: str, dimension: Dimension, doc: str, default: str = "", **more: Any) -> Field:
+    values: dict[str, Any] = {"plain": dimension.is_ratio, "low": 0.0}
+    return Field(path, "number", doc, dimension, default=default, **{**values, **more})
 
 
 def _word(
-    path: str, options: tuple[str, ...], doc: str, default: str = "", **more: object
+    path: str, options: tuple[str, ...], doc: str, default: str = "", **more: Any
 ) -> Field:
-    return Field(path, "choice", doc, options=options, default=default, **more)  # type: ignore[arg-type]
+    return Field(path, "choice", doc, options=options, default=default, **more)
 
 
-def _record(path: str, catalog: str, doc: str, default: str = "", **more: object) -> Field:
-    return Field(path, "record", doc, catalog=catalog, default=default, **more)  # type: ignore[arg-type]
+def _record(path: str, catalog: str, doc: str, default: str = "", **more: Any) -> Field:
+    return Field(path, "record", doc, catalog=catalog, default=default, **more)
 
 
 #: What `optimize` may rank by: fields of the summary.

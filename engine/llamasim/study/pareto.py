@@ -57,9 +57,3 @@ def front(points: Sequence[Point]) -> list[int]:
             continue
         best = [i for i in best if not no_worse(point, points[i])] + [index]
     return best
-
-
-def beaten_by(points: Sequence[Point], ahead: Sequence[int], index: int) -> int | None:
-    """Return the first of some points that is at least as good as another in everything."""
-    point = points[index]
-    return next((i for i in ahead if i != index and no_worse(points[i], point)), None)
