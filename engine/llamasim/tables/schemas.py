@@ -105,7 +105,8 @@ CLAIMS = pa.schema([
 LEDGER = pa.schema([
     _field("technique", _STR), _field("instance", _STR), _field("element", _STR),
     _field("pattern", _STR), _field("matched", _I8), _field("cell", _STR), _field("verb", _STR),
-    _field("value", _STR), _field("place", _STR),
+    _field("value", _STR, doc="as it is written"), _field("place", _STR),
+    _field("evaluated", _STR, doc="what it comes to here; a range where elements differ"),
 ])
 
 COSTS = pa.schema([

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import attrs
 
 from llamasim.model.graph import Block, Graph
 from llamasim.techniques.mesh import Mesh
 from llamasim.techniques.records import ClaimFact, LedgerRow
+
+if TYPE_CHECKING:
+    from llamasim.techniques.blocks import Space
+    from llamasim.techniques.collect import Collector
 
 Key = tuple[str, str]
 """An element of a block: its kind (`weight`) and its name (`attn.q`)."""
@@ -73,6 +78,7 @@ class BlockFacts:
         places: where an element lies or runs, if not on the device.
         fused: fusion group by op.
         matched: how many elements of one such layer each rule applies to.
+        collected: what each rule said, before it was merged.
 
     """
 
@@ -87,6 +93,7 @@ class BlockFacts:
     places: Mapping[Key, str]
     fused: Mapping[str, str]
     matched: Mapping[tuple[str, int], int] = attrs.field(factory=dict)
+    collected: Collector | None = attrs.field(default=None, eq=False, repr=False)
 
     def number(self, element: str, name: str, cell: str, base: float, phase: str = "") -> float:
         """Return a cell's value in base units (bits, s, FLOP, tok)."""
@@ -126,6 +133,8 @@ class Applied:
         class_of: index into `blocks` for each layer.
         stage_of, chunk_of: pipeline stage and chunk order for each layer.
         step: merged writes to the step's cells by (phase or "", cell).
+        space: the rules in use, and what they read of the scenario.
+        step_collected: what each rule said of the step, before it was merged.
 
     """
 
@@ -140,3 +149,5 @@ class Applied:
     claims: tuple[ClaimFact, ...]
     ledger: tuple[LedgerRow, ...]
     techniques: tuple[str, ...]
+    space: Space = attrs.field(eq=False, repr=False)
+    step_collected: Collector = attrs.field(eq=False, repr=False)

@@ -16,7 +16,7 @@ from llamasim.techniques.applied import Applied, BlockFacts, Merged
 from llamasim.techniques.bring import brought_weights
 from llamasim.techniques.checks import claims, mesh_of, requirements
 from llamasim.techniques.classes import signatures
-from llamasim.techniques.collect import RuleUse
+from llamasim.techniques.collect import Collector, RuleUse
 from llamasim.techniques.elements import element_names, full_name, with_paths
 from llamasim.techniques.environment import global_names, number
 from llamasim.techniques.instances import Instance, instantiate
@@ -43,7 +43,8 @@ def apply(
     rules = _rules(instances)
     diagnostics += _unmatched(graph, rules)
     space = blocks.Space(scenario, names, mesh, tuple(rules), _refined(instances))
-    step, said = blocks.step_facts(space)
+    step_collected = Collector()
+    step, said = blocks.step_facts(space, step_collected)
     diagnostics += said
     stages, said = _stages(graph, step, mesh, instances)
     diagnostics += said
@@ -55,8 +56,8 @@ def apply(
         return None, diagnostics
     applied = Applied(
         graph, mesh, tuple(facts), class_of, stages.stages, stages.chunks, stages.slot_of, step,
-        claims(instances, names, mesh), ledger_rows(space, facts),
-        tuple(i.name for i in instances),
+        claims(instances, names, mesh), ledger_rows(space, facts, step_collected),
+        tuple(i.name for i in instances), space=space, step_collected=step_collected,
     )
     return applied, diagnostics
 

@@ -64,9 +64,10 @@ def any_selected(use: RuleUse, graph: Graph) -> bool:
     )
 
 
-def step_facts(space: Space) -> tuple[dict[tuple[str, str], Merged], list[Diagnostic]]:
+def step_facts(
+    space: Space, collector: Collector
+) -> tuple[dict[tuple[str, str], Merged], list[Diagnostic]]:
     """Return the merged writes to the step's cells, by (phase or "", cell)."""
-    collector = Collector()
     for use in space.rules:
         if use.rule.element == "step":
             env = Env(use.instance, space.names, space.mesh)
@@ -121,6 +122,7 @@ def _facts(
         name, block, layers, merged, shards, obligations, dict(sorted(collector.hidden.items())),
         frozenset(collector.dropped), dict(sorted(collector.places.items())),
         dict(sorted(collector.fused.items())), dict(collector.matched),
+        collected=collector,
     )
     return facts, diagnostics
 
@@ -148,6 +150,8 @@ def _run(
         return
     first = stratum is None or stratum == min(stratum_of(e) for e in use.rule.effects)
     collector.matched[use.key] += first  # once, in the first pass that it takes part in
+    if first:
+        collector.rules[key].append(use)
     for ordinal, effect in enumerate(use.rule.effects):
         if stratum is None or stratum_of(effect) == stratum:
             site = Site(use, ordinal, key, envs[0], (envs[1], envs[2]), phases)

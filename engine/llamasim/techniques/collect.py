@@ -106,6 +106,7 @@ class Collector:
     places: dict[Key, str] = attrs.field(factory=dict)
     fused: dict[str, str] = attrs.field(factory=dict)
     matched: Counter[tuple[str, int]] = attrs.field(factory=Counter)
+    rules: dict[Key, list[RuleUse]] = attrs.field(factory=lambda: defaultdict(list))
     diagnostics: list[Diagnostic] = attrs.field(factory=list)
 
     def apply(self, effect: Effect, site: Site) -> None:

@@ -20,7 +20,13 @@ class ClaimFact:
 
 @attrs.frozen
 class LedgerRow:
-    """Who wrote which cell of which elements, and where the rule stands."""
+    """Who wrote which cell of which elements, and where the rule stands.
+
+    Attributes:
+        value: the expression as it is written; `evaluated` what it comes to here, a range where it
+            differs between elements.
+
+    """
 
     technique: str
     instance: str
@@ -31,3 +37,4 @@ class LedgerRow:
     verb: str
     value: str
     place: str
+    evaluated: str = ""
