@@ -14,6 +14,7 @@ from llamasim.language.scope import (
     ModuleScope,
     axes_of,
     declare,
+    element_names,
     keyword_name,
     kind_of_type,
     name_in,
@@ -35,7 +36,7 @@ def check_module(module: Module, program: Program) -> list[Diagnostic]:
     diagnostics: list[Diagnostic] = []
     if module.edition != EDITION:
         diagnostics.append(_edition(module))
-    scope = ModuleScope(module, axes_of(module, program))
+    scope = ModuleScope(module, axes_of(module, program), element_names(module, program))
     _duplicates(module, diagnostics)
     for item in module.items:
         if isinstance(item, Const):

@@ -27,7 +27,8 @@ from llamasim.language.ast import (
 )
 from llamasim.language.bind import ConstantEnv, domain_problem, type_problem
 from llamasim.language.cells import Stratum
-from llamasim.language.check_rules import check_globs, check_rule
+from llamasim.language.check_globs import check_globs
+from llamasim.language.check_rules import check_rule
 from llamasim.language.evaluate import EvalError, Missing, evaluate
 from llamasim.language.infer import Infer
 from llamasim.language.kinds import Kind, Known
@@ -244,7 +245,7 @@ class TechniqueCheck:
             infer.report("E0207", f"`bring {m.what}` brings nothing",
                          [(name_in(m.span, m.what), "neither weight nor op")],
                          help=("write `bring weight NAME on ...` or `bring op NAME after ...`",))
-        check_globs(m.globs, infer)
+        check_globs(m.globs, "op" if m.what == "op" else "weight", self.scope.elements, infer)
         seen: dict[str, Declared] = {}
         for field in m.fields:
             declare(seen, field.name, "field", field.span, infer.diagnostics)
@@ -275,7 +276,7 @@ class TechniqueCheck:
 
     def _rule(self, m: Rule) -> None:
         infer = self.infer()
-        check_rule(m, infer, self.scope.axes)
+        check_rule(m, infer, self.scope)
         self.done(infer)
 
 

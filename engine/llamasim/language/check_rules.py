@@ -14,7 +14,6 @@ from llamasim.language.ast import (
     Expr,
     Fuse,
     Gather,
-    Glob,
     Overlap,
     Place,
     Reduce,
@@ -35,11 +34,11 @@ from llamasim.language.cells import (
     Cell,
     Stratum,
 )
+from llamasim.language.check_globs import check_patterns
 from llamasim.language.check_writes import check_write
-from llamasim.language.globs import MOST_STARS
 from llamasim.language.infer import Infer
 from llamasim.language.kinds import Read
-from llamasim.language.scope import name_in
+from llamasim.language.scope import ModuleScope, name_in
 from llamasim.language.vocabulary import OVERLAPPABLE, SHARD_DIMS, STREAMS
 from llamasim.units import DATA
 
@@ -86,13 +85,13 @@ def _a(noun: str) -> str:
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
-def check_rule(rule: Rule, infer: Infer, axes: tuple[str, ...]) -> None:
-    """Check one rule."""
-    scope = RuleScope(rule, infer, axes, ())
+def check_rule(rule: Rule, infer: Infer, module: ModuleScope) -> None:
+    """Check one rule; its module says which axes and names are within reach."""
+    scope = RuleScope(rule, infer, module.axes, ())
     scope.word(rule.element, ELEMENTS, "element", rule.span)
     for phase in rule.phases:
         scope.word(phase, PHASES, "phase", rule.span)
-    check_globs((*rule.globs, *rule.excepts), infer)
+    check_patterns(rule, module.elements, infer)
     if rule.element == "step" and (rule.globs or rule.excepts):
         infer.report("E0206", "a step has no names to match",
                      [((*rule.globs, *rule.excepts)[0].span, "no element of a step")],
@@ -111,14 +110,6 @@ def check_rule(rule: Rule, infer: Infer, axes: tuple[str, ...]) -> None:
 def _effects(scope: RuleScope) -> None:
     for effect in scope.rule.effects:
         _CHECKS[type(effect)](scope, effect)
-
-
-def check_globs(globs: Iterable[Glob], infer: Infer) -> None:
-    """Check the shape of patterns."""
-    for glob in globs:
-        if glob.text.count("*") > MOST_STARS:
-            infer.report("E0207", f"this pattern has more than {MOST_STARS} stars",
-                         [(glob.span, "too many")], help=("write it with fewer, as `*.attn.*`",))
 
 
 def _below(scope: RuleScope, effect: Effect, read: Read, stratum: Stratum) -> None:

@@ -8,11 +8,20 @@ from functools import cached_property
 import attrs
 
 from llamasim.diagnostics import Diagnostic, Label, Span, nearest
-from llamasim.language.ast import Axis, Function, Module, Technique
+from llamasim.language.ast import (
+    Axis,
+    Bring,
+    ExtraModel,
+    Function,
+    Module,
+    Param,
+    Technique,
+)
 from llamasim.language.infer import Infer
 from llamasim.language.keywords import KEYWORDS
 from llamasim.language.kinds import ANY, BOOL, Kind, Known
 from llamasim.language.load import Program
+from llamasim.language.reach import PLAIN, Names
 from llamasim.language.types import TYPES
 from llamasim.language.vocabulary import BUILTIN_AXES
 
@@ -27,10 +36,11 @@ class Declared:
 
 @attrs.define(slots=False)
 class ModuleScope:
-    """Constants and functions declared so far, and the axes within reach."""
+    """Constants and functions declared so far; the axes and names of elements within reach."""
 
     module: Module
     axes: tuple[str, ...]
+    elements: Names = PLAIN
     names: dict[str, Known] = attrs.field(factory=dict)
     functions: dict[str, Function] = attrs.field(factory=dict)
 
@@ -51,18 +61,45 @@ class ModuleScope:
 def axes_of(module: Module, program: Program) -> tuple[str, ...]:
     """Return the axes that a module can name: its own, its imports' and the built-in ones."""
     seen: dict[str, None] = dict.fromkeys(BUILTIN_AXES)
+    for technique in _techniques(module, program):
+        seen.update((m.name, None) for m in technique.members if isinstance(m, Axis))
+    return tuple(seen)
+
+
+def element_names(module: Module, program: Program) -> Names:
+    """Return the names that a module's patterns can match: models', and those brought.
+
+    Brought are the weights and ops of its own techniques and of those that it imports; what is
+    brought may stand beside something that is itself brought.
+    """
+    techniques = _techniques(module, program)
+    owners = dict.fromkeys(PLAIN.owners)
+    for member in (m for t in techniques for m in t.members):
+        if isinstance(member, ExtraModel) or (
+            isinstance(member, Param) and member.type == "Model"
+        ):
+            owners[member.name] = None
+    names = Names(tuple(owners))
+    brings = [m for t in techniques for m in t.members if isinstance(m, Bring)]
+    for member in (*brings, *brings):
+        globs = [g.text for g in member.globs]
+        names = names.with_brought(member.name, globs, member.what == "weight")
+    return names
+
+
+def _techniques(module: Module, program: Program) -> list[Technique]:
+    """Return the techniques of a module and of all that it imports."""
+    found: list[Technique] = []
     queue, visited = [module], {module.name}
     while queue:
         current = queue.pop()
-        for item in current.items:
-            if isinstance(item, Technique):
-                seen.update((m.name, None) for m in item.members if isinstance(m, Axis))
+        found += [i for i in current.items if isinstance(i, Technique)]
         for imported in current.imports:
-            found = program.modules.get(imported.module)
-            if found is not None and found.name not in visited:
-                visited.add(found.name)
-                queue.append(found)
-    return tuple(seen)
+            other = program.modules.get(imported.module)
+            if other is not None and other.name not in visited:
+                visited.add(other.name)
+                queue.append(other)
+    return found
 
 
 def kind_of_type(name: str, span: Span, diagnostics: list[Diagnostic]) -> Kind:
