@@ -14,9 +14,9 @@ from llamasim.language.cells import (
     Cell,
     Stratum,
 )
+from llamasim.language.names import NAMES, Dims, Name
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "techniques.md"
-START, END = "<!-- cells -->\n", "<!-- /cells -->"
 
 
 def words() -> dict[str, str]:
@@ -53,11 +53,37 @@ def _code(names: tuple[str, ...]) -> str:
     return ", ".join(f"`{n}`" for n in names)
 
 
+def names() -> str:
+    """Return all names of elements as a Markdown table; a bias stands with what it belongs to."""
+    biased = {(n.place, n.text.removesuffix(".bias")) for n in NAMES if n.text.endswith(".bias")}
+    rows = [
+        f"| {_name(n, (n.place, n.text) in biased)} | {n.kind} | {_dims(n.weight)} | "
+        f"{_dims(n.result)} | {_dims(n.cache)} | {n.doc} |"
+        for n in NAMES if not n.text.endswith(".bias")
+    ]
+    head = "| name | op | weight | activation | kv_cache | meaning |"
+    return "\n".join([head, "|---|---|---|---|---|---|", *rows])
+
+
+def _name(name: Name, biased: bool) -> str:
+    shown = f"`{name.full}`"
+    return f"{shown}, `.bias`" if biased else shown
+
+
+def _dims(dims: Dims) -> str:
+    return " or ".join(" x ".join(f"`{d}`" for d in each) for each in dims)
+
+
 def generated(page: str) -> str:
-    """Return a page with the table of cells as it should be."""
-    before, rest = page.split(START)
-    after = rest.split(END)[1]
-    return f"{before}{START}{table()}\n{END}{after}"
+    """Return a page with its generated tables as they should be."""
+    return _between(_between(page, "cells", table()), "names", names())
+
+
+def _between(page: str, mark: str, text: str) -> str:
+    start, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
+    before, rest = page.split(start)
+    after = rest.split(end)[1]
+    return f"{before}{start}{text}\n{end}{after}"
 
 
 if __name__ == "__main__":
