@@ -18,7 +18,7 @@ from llamasim.techniques.mesh import REMAINDER
 
 def lower(applied: Applied, scenario: Scenario) -> tuple[Plan | None, list[Diagnostic]]:
     """Return the plan, or why these techniques cannot run together on this cluster."""
-    blocks, diagnostics = _blocks(applied, scenario)
+    blocks, diagnostics = lower_blocks(applied, scenario)
     diagnostics += _once(limits(applied), scenario)
     schedule, said = schedule_of(applied, scenario)
     diagnostics += said
@@ -46,7 +46,7 @@ def lower(applied: Applied, scenario: Scenario) -> tuple[Plan | None, list[Diagn
     return attrs.evolve(plan, hash=plan_hash(plan, scenario)), diagnostics
 
 
-def _blocks(
+def lower_blocks(
     applied: Applied, scenario: Scenario
 ) -> tuple[list[BlockLowering], list[Diagnostic]]:
     """Lower each class of layers, following placements from the embedding to the head."""

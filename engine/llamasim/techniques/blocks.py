@@ -90,7 +90,7 @@ def block_facts(
              if u.rule.element not in ("step", "layer") and space.phases(u)]
     for stratum in (Stratum.FACTS, Stratum.LAYOUT, Stratum.NUMERICS, Stratum.COST,
                     Stratum.SCHEDULE):
-        source = _source(block, collector, space)
+        source = view_source(block, collector, space)
         probes = (attrs.evolve(source, tokens=1.0), attrs.evolve(source, tokens=2.0))
         for use, chosen in plans:
             if not any(stratum_of(e) == stratum for e in use.rule.effects):
@@ -158,7 +158,8 @@ def _run(
             collector.apply(effect, site)
 
 
-def _source(block: Block, collector: Collector, space: Space) -> ViewSource:
+def view_source(block: Block, collector: Collector, space: Space) -> ViewSource:
+    """Return what rules can read of a block, by what was collected of it so far."""
     dtype = space.scenario.workload.dtype
 
     def ways(element: str, name: str, dim: str) -> int:
