@@ -145,8 +145,7 @@ technique exchanging {
   on activation of *.mlp.act during decode { exchange 8 bit * 3 over tp }
 }
 technique unknown_move { on kv_cache during decode { gather over tp } }
-technique on_disk { on weight of *.mlp.* { place on disk } }
-technique fused_product { on op of {*.mlp.gate, *.mlp.up, *.mlp.act} { fuse as one } }
+technique on_disk { on op of *.mlp.* { place on disk } }
 technique fused_apart { on op of {*.norm2, *.residual2} { fuse as one } }
 technique table { on step { add 1 GiB to cost.static_bytes } }
 technique thin_cache { on kv_cache { scale layout.elements by 0.5 } }
@@ -169,7 +168,7 @@ def test_a_stated_exchange_becomes_an_all_to_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["unknown_move", "on_disk", "fused_product", "fused_apart"]
+    "name", ["unknown_move", "on_disk", "fused_apart"]
 )
 def test_what_nothing_simulates_is_refused_by_name(tmp_path: Path, name: str) -> None:
     """A fact that no stage acts on is an error, not a silence."""

@@ -14,7 +14,7 @@ import attrs
 from llamasim.catalog.specs import Fabric
 from llamasim.cost.machine import Machine
 from llamasim.cost.records import CommCost
-from llamasim.cost.work import basis
+from llamasim.cost.work import basis, cache_bytes
 from llamasim.plan.spec import CommWork, Group, StepShape
 
 #: Share of a ring's bandwidth that each device's port reaches when the switch reduces, and how much
@@ -59,14 +59,18 @@ class Level:
 def comm_cost(comm: CommWork, shape: StepShape, machine: Machine) -> CommCost:
     """Return what a collective or transfer takes alone on its links."""
     size = comm.bytes_per_token * basis(comm.basis, shape) + comm.bytes_fixed
+    if comm.bytes_per_kv_token or comm.kv_spans:
+        size += cache_bytes(comm.bytes_per_kv_token, comm.kv_spans, shape, shape.kv_tokens)
     if size <= 0:
         return NOTHING
     if comm.kind == "copy":
-        return CommCost(copy_seconds(size, machine), size)
+        seconds = copy_seconds(size, comm.group, machine)
+        return CommCost(comm.runs * seconds, comm.runs * size)
     if comm.group.size <= 1:
         return NOTHING
     seconds = collective_seconds(comm.kind, size, comm.group, machine)
-    return CommCost(seconds, wire_bytes(comm.kind, size, comm.group.size))
+    wire = wire_bytes(comm.kind, size, comm.group.size)
+    return CommCost(comm.runs * seconds, comm.runs * wire)
 
 
 def wire_bytes(kind: str, size: float, members: int) -> float:
@@ -76,15 +80,23 @@ def wire_bytes(kind: str, size: float, members: int) -> float:
         return 2 * share * size
     if kind in ("all_gather", "reduce_scatter", "all_to_all"):
         return share * size
-    return size
+    return size * (members - 1) if kind == "rotate" else size
 
 
-def copy_seconds(size: float, machine: Machine) -> float:
-    """Return the time of a copy between a device and its host's memory."""
-    if machine.device.unified:
+def copy_seconds(size: float, group: Group, machine: Machine) -> float:
+    """Return the time of a copy between a device and its host's memory or disk.
+
+    The devices of a group share the disk; what comes from it passes the link too.
+    """
+    disk = group.axis == "disk"
+    if machine.device.unified and not disk:
         return 0.0
     link = machine.host_link
-    return link.base_latency_s + link.latency_s + size / (link.bandwidth * link.efficiency)
+    rate = link.bandwidth * link.efficiency
+    if disk:
+        share = machine.host.disk_read / group.size
+        rate = share if machine.device.unified else min(rate, share)
+    return link.base_latency_s + link.latency_s + size / rate
 
 
 def collective_seconds(kind: str, size: float, group: Group, machine: Machine) -> float:
@@ -93,7 +105,8 @@ def collective_seconds(kind: str, size: float, group: Group, machine: Machine) -
     outside = _level(machine.outer or machine.host_link, group.nodes, machine)
     if kind in ("send", "rotate"):
         level = outside if group.nodes > 1 else inside
-        return level.base + level.hop + level.moving(size)
+        hop = level.hop + level.moving(size)
+        return level.base + hop * (group.size - 1 if kind == "rotate" else 1)
     if kind == "all_to_all":
         return _all_to_all(size, group, inside, outside)
     if group.nodes == 1:

@@ -49,7 +49,7 @@ def launch_seconds(op: OpWork, shape: StepShape, machine: Machine) -> float:
     runtime = machine.runtime
     decoding = op.part == "forward" and shape.tokens <= DECODE_TOKENS * shape.sequences
     gap = runtime.graph_launch_s if runtime.graphs and decoding else runtime.launch_s
-    kernels = op.kernels * runtime.kernels_per_op * op.runs
+    kernels = op.kernels * runtime.kernels_per_op * op.runs * op.pieces
     return kernels * gap * op.launch_scale + op.launch_add_s * op.runs
 
 
@@ -102,7 +102,7 @@ def _product_shape(
         if op.kind == "scores":
             return new, max(1, round(total)), float(op.head_dim), batch
         return new, op.head_dim, total, batch
-    rows = work.rows / max(1, op.batch)
+    rows = work.rows / max(1, op.batch) / op.pieces
     if op.part == "weight_grad":
         return float(op.k), op.n, rows, op.batch
     return rows, op.n, float(op.k), op.batch

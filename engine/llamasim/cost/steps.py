@@ -23,6 +23,7 @@ class _Split:
     works: tuple[Work, ...]
     fixed: float
     varying: tuple[OpWork, ...]
+    copies: tuple[CommWork, ...]
     overlapped: bool
 
 
@@ -37,20 +38,26 @@ def step_seconds(works: tuple[Work, ...], shape: StepShape, machine: Machine) ->
         machine.memo[key] = split
     if split.overlapped:
         return segment_cost(works, shape, machine).seconds
-    return split.fixed + sum(op_cost(op, shape, machine).seconds for op in split.varying)
+    seconds = split.fixed + sum(op_cost(op, shape, machine).seconds for op in split.varying)
+    return seconds + sum(comm_cost(c, shape, machine).seconds for c in split.copies)
 
 
 def _split(works: tuple[Work, ...], shape: StepShape, machine: Machine) -> _Split:
     varying = tuple(w for w in works if isinstance(w, OpWork) and _varies(w))
+    copies = tuple(w for w in works if isinstance(w, CommWork) and _grows(w))
     overlapped = any(isinstance(w, CommWork) and w.hidden > 0 for w in works)
     fixed = 0.0
     if not overlapped:
         for work in works:
-            if isinstance(work, CommWork):
+            if isinstance(work, CommWork) and not _grows(work):
                 fixed += comm_cost(work, shape, machine).seconds
-            elif not _varies(work):
+            elif isinstance(work, OpWork) and not _varies(work):
                 fixed += op_cost(work, shape, machine).seconds
-    return _Split(works, fixed, varying, overlapped)
+    return _Split(works, fixed, varying, copies, overlapped)
+
+
+def _grows(comm: CommWork) -> bool:
+    return bool(comm.bytes_per_kv_token or comm.kv_spans)
 
 
 def _varies(op: OpWork) -> bool:

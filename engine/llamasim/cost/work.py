@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
-from llamasim.plan.spec import OpWork, StepShape
+from llamasim.plan.spec import KvSpan, OpWork, StepShape
 
 ATTENTION = ("fused_attention", "scores", "context")
 #: The fused backward pass does five products where the forward pass does two (Dao,
@@ -44,12 +46,13 @@ def amount(op: OpWork, shape: StepShape) -> Amount:
     kv = kv_tokens(op, shape)
     pairs = shape.full_pairs
     read = (
-        op.read_per_token * count + op.read_per_pair * pairs + op.read_per_kv_token * kv
-        + op.read_fixed * touched
+        op.read_per_token * count + op.read_per_pair * pairs
+        + cache_bytes(op.read_per_kv_token, op.kv_spans, shape, kv)
+        + op.read_fixed * touched * op.pieces
     )
     write = op.write_per_token * count + op.write_per_pair * pairs + op.write_fixed * touched
     return Amount(
-        rows, scale * op.flops_scale * product, plain,
+        rows, scale * op.flops_scale * product, scale * plain,
         scale * op.read_scale * read, scale * op.write_scale * write,
     )
 
@@ -89,6 +92,20 @@ def visible_pairs(window: int | None, shape: StepShape) -> float:
         return min(shape.pairs, shape.tokens * window)
     below = (window * window - start * start) / 2
     return min(shape.pairs, shape.sequences * (below + (total - window) * window))
+
+
+def cache_bytes(
+    per_token: float, spans: Sequence[KvSpan], shape: StepShape, tokens: float
+) -> float:
+    """Return the bytes of cached tokens, some ranges of a sequence wider or narrower than others.
+
+    Exact for equal sequences; a mixed batch is taken as equal ones of its mean length.
+    """
+    size = per_token * tokens
+    if spans and shape.sequences > 0:
+        length = tokens / shape.sequences
+        size += shape.sequences * sum(s.device * s.tokens(length) for s in spans)
+    return max(0.0, size)
 
 
 def kv_tokens(op: OpWork, shape: StepShape) -> float:

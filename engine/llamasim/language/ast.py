@@ -108,7 +108,11 @@ class Glob:
 
 @attrs.frozen
 class Rule:
-    """`on ELEMENT of GLOBS except GLOBS during PHASES where EXPR { effects }`."""
+    """`on ELEMENT of GLOBS except GLOBS tokens RANGE during PHASES where EXPR { effects }`.
+
+    `tokens` are the positions of a cache that the rule is about: from the start where they are not
+    negative, from the newest token back where they are.
+    """
 
     span: Span = attrs.field(eq=False, repr=False)
     element: str
@@ -118,6 +122,7 @@ class Rule:
     where: Expr | None
     effects: tuple[Effect, ...]
     doc: str = ""
+    tokens: tuple[Expr, Expr] | None = None
 
 
 @attrs.frozen
@@ -174,7 +179,10 @@ class BringField:
 
 @attrs.frozen
 class Bring:
-    """`bring weight NAME on PATTERN { ... }` or `bring op NAME after PATTERN { ... }`."""
+    """`bring weight NAME on PATTERN { ... }` or `bring op NAME after PATTERN { ... }`.
+
+    `on` puts a weight's product beside the matrix products of the pattern, `after` in series.
+    """
 
     span: Span = attrs.field(eq=False, repr=False)
     what: Literal["weight", "op"]
@@ -182,6 +190,7 @@ class Bring:
     globs: tuple[Glob, ...]
     fields: tuple[BringField, ...]
     doc: str = ""
+    after: bool = False
 
 
 @attrs.frozen

@@ -73,10 +73,11 @@ class Rotate:
 
 @attrs.frozen
 class Place:
-    """`place on host|disk|device`."""
+    """`place [SHARE] on host|disk|device`; without a share, all of it."""
 
     span: Span = attrs.field(eq=False, repr=False)
     where: str
+    share: Expr | None = None
 
 
 @attrs.frozen

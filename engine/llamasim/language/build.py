@@ -52,7 +52,7 @@ class Builder(ExprBuilder):
             "exchange": lambda n, s: ast.Exchange(s, self.expr(n[0]), str(n[1])),
             "send": lambda n, s: ast.Send(s, str(n[0])),
             "rotate": lambda n, s: ast.Rotate(s, str(n[0])),
-            "place": lambda n, s: ast.Place(s, str(n[0])),
+            "place": lambda n, s: ast.Place(s, str(n[1]), self._maybe(n[0])),
             "drop": lambda n, s: ast.Drop(s),
             "fuse": lambda n, s: ast.Fuse(s, str(n[0])),
             "run": lambda n, s: ast.Run(s, str(n[0]), self.expr(n[1])),
@@ -132,14 +132,15 @@ class Builder(ExprBuilder):
         return ast.ExtraModel(self.span(tree), str(name), self.expr(value), doc)
 
     def _bring(self, tree: Node, doc: str) -> ast.Bring:
-        what, name, _, pattern, *fields = tree.children
+        what, name, where, pattern, *fields = tree.children
         built = tuple(
             ast.BringField(self.span(f), str(f.children[0]), self.expr(f.children[1]))
             for f in fields if f is not None
         )
         # The checker reports a `what` that is neither.
         kind: Any = str(what)
-        return ast.Bring(self.span(tree), kind, str(name), self._globs(pattern), built, doc)
+        after = where.data == "bring_after"
+        return ast.Bring(self.span(tree), kind, str(name), self._globs(pattern), built, doc, after)
 
     def _requires(self, tree: Node, doc: str) -> ast.Requires:
         test, message = tree.children
@@ -166,10 +167,12 @@ class Builder(ExprBuilder):
         )
 
     def _rule(self, tree: Node, doc: str) -> ast.Rule:
-        element, of, excepts, phases, where, *effects = tree.children
+        element, of, excepts, tokens, phases, where, *effects = tree.children
+        span = None if tokens is None else tuple(self.expr(k) for k in tokens.children)
         return ast.Rule(
             self.span(tree), str(element), self._globs(of), self._globs(excepts), _names(phases),
             self._maybe(where), tuple(self._effect(e) for e in effects), doc,
+            None if span is None else (span[0], span[1]),
         )
 
     def _globs(self, tree: Node) -> tuple[ast.Glob, ...]:
@@ -184,6 +187,7 @@ class Builder(ExprBuilder):
     # Effects.
 
     def _effect(self, tree: Node) -> ast.Effect:
+        self._here = tree
         self.enter(0)
         return self._effects[tree.data](tree.children, self.span(tree))
 

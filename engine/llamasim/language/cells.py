@@ -43,6 +43,8 @@ TENSORS = ("weight", "grad", "optimizer", "activation", "activation_grad", "kv_c
 PHASES = ("prefill", "decode", "forward", "backward", "optimizer")
 LIFETIMES = ("op_end", "layer_end", "phase_end", "step_end")
 PLACES = ("device", "host", "disk")
+#: Cells of a cache that may differ between ranges of its tokens.
+RANGED = ("numerics.bits", "numerics.bits_overhead", "numerics.format", "layout.elements")
 
 
 @attrs.frozen
@@ -115,11 +117,12 @@ _CELLS = (
          phased=True),
     Cell("wire.bits", TENSORS, DATA, Stratum.NUMERICS, _SET,
          "Bits an element has on a link. Base: the compute dtype (gradients: their own)."),
-    Cell("cost.flops", ("op",), WORK, Stratum.COST, ("scale", "add"), "Arithmetic work of the op "
-         "on one device. Base: from its shapes.", phased=True),
-    Cell("cost.read", ("op",), DATA, Stratum.COST, ("scale", "add"),
+    Cell("cost.flops", ("op", "optimizer"), WORK, Stratum.COST, ("scale", "add"),
+         "Arithmetic work of the op on one device (of an optimizer: of the weight's update). Base: "
+         "from its shapes.", phased=True),
+    Cell("cost.read", ("op", "optimizer"), DATA, Stratum.COST, ("scale", "add"),
          "Memory traffic in. Base: from its operands.", phased=True),
-    Cell("cost.write", ("op",), DATA, Stratum.COST, ("scale", "add"),
+    Cell("cost.write", ("op", "optimizer"), DATA, Stratum.COST, ("scale", "add"),
          "Memory traffic out. Base: from its result.", phased=True),
     Cell("cost.efficiency", ("op",), NONE, Stratum.COST, ("cap",),
          "Most of the peak arithmetic rate that the op's kernel reaches. Base: 1.", phased=True),
@@ -135,6 +138,9 @@ _CELLS = (
          "Share of the rows (tokens) that the op handles. Base: 1.", phased=True),
     Cell("op.runs", ("op",), NONE, Stratum.COST, ("scale",),
          "How often the op runs in a step. Base: 1.", phased=True),
+    Cell("op.pieces", ("op",), NONE, Stratum.COST, _SET,
+         "Parts, one after another, that the op's rows are cut into; neighbours with as many hold "
+         "only one part of what lies between them. Base: 1."),
     Cell("schedule.pipeline", ("step",), None, Stratum.SCHEDULE, _SET,
          "Order of micro-batches on pipeline stages. Base: one_forward_one_backward.",
          kind="symbol", symbols=("all_forward_all_backward", "one_forward_one_backward",

@@ -30,6 +30,7 @@ from llamasim.language.cells import (
     LIFETIMES,
     PHASES,
     PLACES,
+    RANGED,
     TENSORS,
     Cell,
     Stratum,
@@ -40,7 +41,7 @@ from llamasim.language.infer import Infer
 from llamasim.language.kinds import Read
 from llamasim.language.scope import ModuleScope, name_in
 from llamasim.language.vocabulary import OVERLAPPABLE, SHARD_DIMS, STREAMS
-from llamasim.units import DATA
+from llamasim.units import DATA, TOKEN
 
 
 @attrs.frozen
@@ -96,6 +97,8 @@ def check_rule(rule: Rule, infer: Infer, module: ModuleScope) -> None:
         infer.report("E0206", "a step has no names to match",
                      [((*rule.globs, *rule.excepts)[0].span, "no element of a step")],
                      help=("write `on step { ... }`",))
+    if rule.tokens is not None:
+        _tokens(scope, rule.tokens)
     if rule.where is not None:
         before = len(infer.reads)
         infer.truth(rule.where)
@@ -105,6 +108,31 @@ def check_rule(rule: Rule, infer: Infer, module: ModuleScope) -> None:
         infer.guard(rule.where, lambda: _effects(scope))
         return
     _effects(scope)
+
+
+def _tokens(scope: RuleScope, tokens: tuple[Expr, Expr]) -> None:
+    """Check the range of cached tokens that a rule is about."""
+    infer, rule = scope.infer, scope.rule
+    kinds = [infer.number(t) for t in tokens]
+    if rule.element != "kv_cache" and rule.element in ELEMENTS:
+        infer.report("E0206", f"only a cache has tokens, and this rule is on {rule.element}",
+                     [(tokens[0].span, "a range of tokens"),
+                      (name_in(rule.span, rule.element), "here")],
+                     help=("write a rule `on kv_cache`",))
+    for end, kind in zip(tokens, kinds, strict=True):
+        if kind.name == "number" and kind.dimension != TOKEN:
+            infer.report("E0201", f"`tokens` counts tokens, and this is {kind.text}",
+                         [(end.span, kind.text)],
+                         help=("write for example `tokens 0 tok..4 tok`",))
+    for effect in rule.effects:
+        if isinstance(effect, Place):
+            continue
+        if isinstance(effect, Write) and effect.cell in RANGED:
+            continue
+        infer.report("E0206", "this holds for a whole cache, not for a range of its tokens",
+                     [(effect.span, "not by tokens"), (tokens[0].span, "this range")],
+                     help=("leave `tokens` out, or write one of " + ", ".join(RANGED)
+                           + " or `place`",))
 
 
 def _effects(scope: RuleScope) -> None:
@@ -186,7 +214,8 @@ def _place(scope: RuleScope, effect: Place) -> None:
             "E0206", f"`place` is for tensors and ops, and this rule is on {scope.rule.element}",
             [(effect.span, "needs a tensor or an op")],
             help=("write a rule on weight and one on op",))
-    scope.expr(effect, lambda: None, Stratum.NUMERICS)
+    share = effect.share
+    scope.expr(effect, lambda: share and scope.infer.ratio(share, "a share"), Stratum.NUMERICS)
 
 
 def _only(element: str, verb: str) -> Callable[[RuleScope, Effect], None]:

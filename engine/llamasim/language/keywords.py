@@ -15,8 +15,8 @@ _TEST_LINES = ("given", "expect")
 #: Words that begin a statement.
 STATEMENTS = frozenset((*HEADERS, *ITEMS, *MEMBERS, *EFFECTS, *_TEST_LINES))
 _INNER = ("as", "in", "size", "inside", "after", "else", "because", "with", "for", "when", "from",
-          "note", "of", "except", "during", "where", "by", "to", "at", "over", "until", "times",
-          "up", "within", "if", "then", "or", "and", "not", "divides", "true", "false")
+          "note", "of", "except", "tokens", "during", "where", "by", "to", "at", "over", "until",
+          "times", "up", "within", "if", "then", "or", "and", "not", "divides", "true", "false")
 #: Every keyword with the name of its terminal in the grammar.
 KEYWORDS: Mapping[str, str] = MappingProxyType(
     {w: w.upper() for w in (*sorted(STATEMENTS), *_INNER)}

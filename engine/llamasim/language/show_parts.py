@@ -59,7 +59,7 @@ def _axis(m: ast.Axis, show: Show) -> str:
 
 def _bring(m: ast.Bring, show: Show) -> str:
     fields = ", ".join(f"{f.name}: {show(f.value)}" for f in m.fields)
-    where = "after" if m.what == "op" else "on"
+    where = "after" if m.after else "on"
     body = f"{{ {fields} }}" if fields else "{ }"
     return f"bring {m.what} {m.name} {where} {_pattern(m.globs)} {body}"
 
@@ -76,6 +76,8 @@ def _rule(m: ast.Rule, show: Show) -> str:
         text += f" of {_pattern(m.globs)}"
     if m.excepts:
         text += f" except {_pattern(m.excepts)}"
+    if m.tokens is not None:
+        text += f" tokens {show_range(*m.tokens, show)}"
     if m.phases:
         text += f" during {', '.join(m.phases)}"
     return text if m.where is None else f"{text} where {show(m.where)}"
@@ -122,7 +124,8 @@ _EFFECTS: Mapping[type, Callable[[Any, Show], str]] = {
     ast.Exchange: lambda e, s: f"exchange {s(e.amount)} over {e.axis}",
     ast.Send: lambda e, _: f"send over {e.axis}",
     ast.Rotate: lambda e, _: f"rotate over {e.axis}",
-    ast.Place: lambda e, _: f"place on {e.where}",
+    ast.Place: lambda e, s: f"place on {e.where}" if e.share is None else (
+        f"place {_end(e.share, s)} on {e.where}"),
     ast.Drop: lambda e, _: "drop",
     ast.Fuse: lambda e, _: f"fuse as {e.name}",
     ast.Run: lambda e, s: f"run {e.model} times {s(e.times)}",

@@ -61,6 +61,7 @@ BRING_FIELDS: Mapping[str, tuple[str, Dimension | None]] = MappingProxyType(
     {
         "dim_in": ("number", NONE),
         "dim_out": ("number", NONE),
+        "count": ("number", NONE),
         "bits": ("number", DATA),
         "flops": ("number", WORK),
         "read": ("number", DATA),

@@ -135,6 +135,7 @@ class Block:
         layers: indices of the layers of this kind; () for embed and head.
         input: the activation that enters it.
         output: the activation that leaves it.
+        owner: the model that it belongs to, by the name that rules know it by.
 
     """
 
@@ -146,6 +147,7 @@ class Block:
     ops: tuple[Op, ...]
     input: str
     output: str
+    owner: str = "model"
 
     @property
     def elements(self) -> int:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import attrs
+
 from llamasim.catalog.specs import Model
 from llamasim.model.graph import Activation, Block, Dim, Graph, Weight
 from llamasim.model.layers import BlockBuilder, hidden, layer
 
 
-def resolve(model: Model) -> Graph:
-    """Return the graph: embedding, one block for each kind of layer, head with loss."""
+def resolve(model: Model, owner: str = "model") -> Graph:
+    """Return the graph: embedding, one block for each kind of layer, head with loss.
+
+    `owner` is the name by which rules know the model.
+    """
     blocks = [_embed(model)]
     moe_from = model.dense_layers if model.experts else model.layers
     if moe_from:
@@ -16,7 +21,7 @@ def resolve(model: Model) -> Graph:
     if moe_from < model.layers:
         blocks.append(layer(model, "moe", tuple(range(moe_from, model.layers))))
     blocks.append(_head(model))
-    return Graph(model, tuple(blocks))
+    return Graph(model, tuple(attrs.evolve(b, owner=owner) for b in blocks))
 
 
 def _embed(m: Model) -> Block:

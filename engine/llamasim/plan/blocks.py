@@ -7,10 +7,11 @@ from collections.abc import Iterable
 import attrs
 
 from llamasim.diagnostics import Diagnostic
+from llamasim.plan.copies import saved_copies
 from llamasim.plan.flow import Flow, flow
 from llamasim.plan.gradients import gathers_in_use, reductions
 from llamasim.plan.local import Local
-from llamasim.plan.memory import kept_activations, kv_bytes, model_state
+from llamasim.plan.memory import kept_activations, kept_names, kv_bytes, model_state
 from llamasim.plan.opwork import block_window
 from llamasim.plan.passes import Passes, unresolved_gradients
 from llamasim.plan.spec import BlockPlan, CommWork, Work
@@ -56,7 +57,9 @@ def lower_block(
 
 def _pass(passes: Passes) -> tuple[Work, ...]:
     body = passes.backward() if passes.phase == "backward" else passes.forward()
-    return (*gathers_in_use(passes.local, passes.phase), *body)
+    before = (*gathers_in_use(passes.local, passes.phase),
+              *saved_copies(passes.local, passes.phase, kept_names(passes)))
+    return (*before, *body)
 
 
 def _block_plan(
@@ -70,7 +73,7 @@ def _block_plan(
     training = scenario.workload.mode == "training"
     state = model_state(local, scenario.workload.optimizer, training=training)
     kept = kept_activations(passes, training=training)
-    kv, place = kv_bytes(local) if not training else (0.0, "device")
+    kv, spans = ({}, ()) if training else kv_bytes(local)
     return BlockPlan(
         name=facts.name,
         layers=facts.layers,
@@ -82,13 +85,18 @@ def _block_plan(
         optimizer_bytes=state.optimizer,
         static_bytes=state.static,
         host_bytes=state.host,
+        disk_bytes=state.disk,
         saved_per_token=kept.per_token,
         saved_per_pair=kept.per_pair,
+        host_saved_per_token=kept.host_per_token,
+        disk_saved_per_token=kept.disk_per_token,
         transient_per_token=kept.transient_per_token,
         transient_per_pair=kept.transient_per_pair,
         gathered_bytes=state.gathered,
-        kv_per_token=kv,
-        kv_place="host" if place == "host" else "device",
+        kv_per_token=kv.get("device", 0.0),
+        host_kv_per_token=kv.get("host", 0.0),
+        disk_kv_per_token=kv.get("disk", 0.0),
+        kv_spans=spans,
         kv_cap=block_window(local),
         params=facts.block.elements,
     )

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from llamasim.plan.flow import PARTIAL, REPLICATED, TOKEN_DIMS, Flow, Move
 from llamasim.plan.local import Local
 from llamasim.plan.spec import CommKind, CommWork
-from llamasim.techniques.mesh import Group
 
 #: Verbs by which rules speak of a collective.
 _VERB = {"all_reduce": "reduce", "reduce_scatter": "reduce", "all_gather": "gather",
@@ -104,14 +103,3 @@ def partial_gradients(flow: Flow, sharded_outputs: Mapping[int, bool]) -> dict[s
         if placement == REPLICATED and sharded_outputs.get(index, False):
             found[tensor] = min(index, found.get(tensor, index))
     return found
-
-
-def copies(local: Local, inputs: Iterable[str], *, to_host: bool) -> list[CommWork]:
-    """Return the copies of a kernel's inputs between device and host."""
-    group = Group("host", 1, 1)
-    way = "to the host" if to_host else "from the host"
-    return [
-        CommWork(n, "copy", group, bytes_per_token=local.bytes_per_token(n), stream="copy",
-                 reason=f"{n} {way}")
-        for n in inputs if not local.facts.block.activations[n].per_context
-    ]

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
+
 from llamasim.assets import rules_dir
 from llamasim.diagnostics import Diagnostic
 from llamasim.language import Program, check, load
 from llamasim.model import resolve
+from llamasim.model.graph import Graph
+from llamasim.plan.extras import with_extras
+from llamasim.plan.identity import plan_hash
 from llamasim.plan.lower import lower
 from llamasim.plan.spec import Plan
 from llamasim.scenario.spec import Scenario
@@ -19,12 +24,27 @@ def compile_plan(scenario: Scenario) -> tuple[Plan | None, list[Diagnostic]]:
     program, diagnostics = program_of(scenario)
     if any(d.is_error for d in diagnostics):
         return None, diagnostics
-    applied, said = apply(resolve(scenario.model), program, scenario)
-    diagnostics += said
-    if applied is None:
+    plan, said = build(resolve(scenario.model), program, scenario)
+    return plan, diagnostics + said
+
+
+def build(
+    graph: Graph, program: Program, scenario: Scenario, *, frozen: bool = False
+) -> tuple[Plan | None, list[Diagnostic]]:
+    """Apply checked rules to a model and lower the result, with the models that run beside it."""
+    applied, diagnostics = apply(graph, program, scenario, frozen=frozen)
+    if applied is None or any(d.is_error for d in diagnostics):
         return None, diagnostics
     plan, said = lower(applied, scenario)
-    return plan, diagnostics + said
+    diagnostics += said
+    if plan is None or not applied.extras:
+        return plan, diagnostics
+    plan, said = with_extras(
+        plan, applied, scenario, lambda g, s: build(g, program, s, frozen=True)
+    )
+    if plan is None:
+        return None, diagnostics + said
+    return attrs.evolve(plan, hash=plan_hash(plan, scenario)), diagnostics + said
 
 
 def program_of(scenario: Scenario) -> tuple[Program, list[Diagnostic]]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 
+from llamasim.plan.copies import group_of, hidden_share
 from llamasim.plan.flow import TOKEN_DIMS
 from llamasim.plan.local import Local
 from llamasim.plan.memory import optimizer_bits
 from llamasim.plan.passes import Passes
-from llamasim.plan.spec import CommKind, CommWork, OpWork
-from llamasim.techniques.mesh import REMAINDER, REPLICAS
+from llamasim.plan.spec import CommKind, CommWork, OpWork, Work
+from llamasim.techniques.mesh import REMAINDER, REPLICAS, Group
 
 
 @attrs.frozen
@@ -35,7 +36,7 @@ def reductions(passes: Passes) -> Reductions:
     """
     local = passes.local
     facts = local.facts
-    sums: dict[tuple[tuple[str, ...], CommKind, float], float] = {}
+    sums: dict[tuple[CommKind, Group, float], float] = {}
     unresolved: list[str] = []
     for name, weight in facts.block.weights.items():
         if weight.tied or not facts.trainable(name):
@@ -45,18 +46,43 @@ def reductions(passes: Passes) -> Reductions:
             continue
         if REMAINDER in axes and not _obliged(local, name):
             unresolved.append(name)
-        kind = _kind(local, name)
         hidden = facts.hidden.get(("grad", name, "reduce", "backward"), 0.0)
-        whole = local.elements("grad", name) * facts.ways("grad", name, "flat", local.mesh)
-        size = whole * local.wire_bits("grad", name) / 8
-        key = (axes, kind, hidden)
-        sums[key] = sums.get(key, 0.0) + size
+        for kind, group, size in _sums(local, name, axes):
+            key = (kind, group, hidden)
+            sums[key] = sums.get(key, 0.0) + size
     works = tuple(
-        CommWork("gradients", kind, local.mesh.joint(axes, "+".join(axes)), bytes_fixed=size,
-                 hidden=hidden, reason=f"gradients are partial over {', '.join(axes)}")
-        for (axes, kind, hidden), size in sorted(sums.items())
+        CommWork("gradients", kind, group, bytes_fixed=size, hidden=hidden,
+                 reason=f"gradients are partial over {group.axis}")
+        for (kind, group, hidden), size in sorted(
+            sums.items(), key=lambda x: (x[0][1].axis, x[0][0], x[0][1].size, x[0][2]))
     )
     return Reductions(works, tuple(unresolved))
+
+
+def _sums(
+    local: Local, name: str, axes: tuple[str, ...]
+) -> Iterator[tuple[CommKind, Group, float]]:
+    """Yield the collectives that sum a gradient over axes: a reduce-scatter over those along which
+    it (or the state that it updates) is split, then an all-reduce of a share over the others.
+    """
+    facts, mesh = local.facts, local.mesh
+    beside = [a for d, a in facts.shards.get(("weight", name), ()) if d != "flat"]
+    split = {
+        member for element in ("grad", "optimizer")
+        for d, a in facts.shards.get((element, name), ()) if d == "flat" for member in mesh.members(a)
+    }
+    inner = [a for a in sorted(split) if a in axes or mesh.by_name[a].inside in axes]
+    whole = mesh.joint(axes, "+".join(axes), beside)
+    size = local.elements("grad", name) * facts.ways("grad", name, "flat", mesh)
+    size *= local.wire_bits("grad", name) / 8
+    scatter = mesh.joint(inner, "+".join(inner), beside)
+    if scatter.size > 1:
+        yield "reduce_scatter", scatter, size
+        size /= scatter.size
+    rest = Group(f"{whole.axis}/{scatter.axis}", whole.size // scatter.size,
+                 max(1, whole.per_node // scatter.per_node)) if scatter.size > 1 else whole
+    if rest.size > 1:
+        yield "all_reduce", rest, size
 
 
 def _partial_axes(passes: Passes, name: str) -> tuple[str, ...]:
@@ -81,17 +107,10 @@ def _obliged(local: Local, name: str) -> bool:
     return any(o.verb == "reduce" and o.axis in (REPLICAS, REMAINDER) for o in found)
 
 
-def _kind(local: Local, name: str) -> CommKind:
-    """A gradient goes to whoever updates the weight: all of it, or a share each."""
-    facts, mesh = local.facts, local.mesh
-    split = max(facts.ways("grad", name, "flat", mesh), facts.ways("optimizer", name, "flat", mesh))
-    return "reduce_scatter" if split > 1 else "all_reduce"
-
-
 def gathers_in_use(local: Local, phase: str) -> list[CommWork]:
     """Return the gather of a block's split weights before a pass that uses them."""
     facts = local.facts
-    sums: dict[tuple[str, float], float] = {}
+    sums: dict[tuple[Group, float], float] = {}
     for name in facts.block.weights:
         for o in facts.obligations.get(("weight", name), ()):
             if o.verb != "gather" or phase not in o.phases:
@@ -102,58 +121,127 @@ def gathers_in_use(local: Local, phase: str) -> list[CommWork]:
                 continue
             hidden = facts.hidden.get(("weight", name, "gather", phase), 0.0)
             size = local.whole_elements(name) * local.wire_bits("weight", name) / 8
-            sums[(o.axis, hidden)] = sums.get((o.axis, hidden), 0.0) + size
+            key = (_flat_group(local, name, o.axis), hidden)
+            sums[key] = sums.get(key, 0.0) + size
     return [
-        CommWork("weights", "all_gather", local.mesh.group(axis), bytes_fixed=size, hidden=hidden,
-                 reason=f"weights are split over {axis}")
-        for (axis, hidden), size in sorted(sums.items())
+        CommWork("weights", "all_gather", group, bytes_fixed=size, hidden=hidden,
+                 reason=f"weights are split over {group.axis}")
+        for (group, hidden), size in _in_order(sums)
     ]
+
+
+def _flat_group(local: Local, name: str, axis: str) -> Group:
+    """Return the devices that hold a weight's parts along an axis."""
+    beside = [a for d, a in local.facts.shards.get(("weight", name), ()) if d != "flat"]
+    names = local.mesh.members(axis)
+    return local.mesh.joint(names, "+".join(names), beside)
+
+
+def _in_order(
+    sums: Mapping[tuple[Group, float], float]
+) -> list[tuple[tuple[Group, float], float]]:
+    return sorted(sums.items(), key=lambda x: (x[0][0].axis, x[0][0].size, x[0][1]))
 
 
 def gathers_after_update(local: Local) -> list[CommWork]:
     """Return the gather of updated weights, where states are split but weights are whole."""
     facts, mesh = local.facts, local.mesh
-    sums: dict[tuple[str, float], float] = {}
+    sums: dict[tuple[Group, float], float] = {}
     for name, weight in facts.block.weights.items():
         if weight.tied or not facts.trainable(name):
             continue
         if facts.ways("weight", name, "flat", mesh) > 1:
             continue
         for dim, axis in facts.shards.get(("optimizer", name), ()):
-            if dim == "flat" and mesh.size(axis) > 1:
+            group = _flat_group(local, name, axis)
+            if dim == "flat" and group.size > 1:
                 hidden = facts.hidden.get(("weight", name, "gather", "forward"), 0.0)
                 size = local.elements("weight", name) * local.wire_bits("weight", name) / 8
-                sums[(axis, hidden)] = sums.get((axis, hidden), 0.0) + size
+                sums[(group, hidden)] = sums.get((group, hidden), 0.0) + size
     return [
-        CommWork("updated weights", "all_gather", mesh.group(axis), bytes_fixed=size,
-                 hidden=hidden, reason=f"each member of {axis} updates its share of the weights")
-        for (axis, hidden), size in sorted(sums.items())
+        CommWork("updated weights", "all_gather", group, bytes_fixed=size, hidden=hidden,
+                 reason=f"each member of {group.axis} updates its share of the weights")
+        for (group, hidden), size in _in_order(sums)
     ]
 
 
-def update(locals_: Iterable[tuple[Local, int]], optimizer: str) -> tuple[OpWork, ...]:
+def update(locals_: Iterable[tuple[Local, int]], optimizer: str) -> tuple[Work, ...]:
     """Return the optimizer's work over blocks (each with its count), bound by memory.
 
     Reads gradient, states and weight of every parameter that this device updates, writes states and
-    weight; about twelve operations a parameter for Adam (arXiv:1412.6980, algorithm 1).
+    weight; about twelve operations a parameter for Adam (arXiv:1412.6980, algorithm 1). States that
+    lie elsewhere are updated by the host: gradients go there, weights come back (ZeRO-Offload,
+    arXiv:2101.06840), and what lies on disk passes through it.
     """
-    totals = {"device": [0.0, 0.0, 0.0], "host": [0.0, 0.0, 0.0]}
+    totals: dict[str, Update] = {}
     for local, count in locals_:
         facts = local.facts
         for name, weight in facts.block.weights.items():
             if weight.tied or not facts.trainable(name):
                 continue
-            mine = local.elements("optimizer", name)
-            states = optimizer_bits(local, name, optimizer) / 8
-            stored = local.bits("weight", name) / 8
-            place = facts.places.get(("optimizer", name))
-            total = totals["host" if place in ("host", "disk") else "device"]
-            total[0] += count * mine * (states + local.bits("grad", name) / 8 + stored)
-            total[1] += count * mine * (states + stored)
-            total[2] += count * mine * 12.0
-    return tuple(
-        OpWork("optimizer", "optimizer", "optimizer", basis="fixed", read_fixed=read,
-               write_fixed=write, flops_fixed=flops, math="fp32",
-               place="host" if place == "host" else "device")
-        for place, (read, write, flops) in totals.items() if read
-    )
+            away = facts.away("optimizer", name)
+            for where, share in (("device", 1 - away.share), (away.where, away.share)):
+                if share > 0:
+                    key = totals.setdefault(where, Update(local))
+                    key.add(local, name, count * share, optimizer)
+    works: list[Work] = []
+    for where in ("device", "host", "disk"):
+        works += totals[where].works(where) if where in totals else []
+    return tuple(works)
+
+
+@attrs.define
+class Update:
+    """Sums of an update over parameters of one place."""
+
+    local: Local
+    read: float = 0.0
+    write: float = 0.0
+    flops: float = 0.0
+    states: float = 0.0
+    gradients: float = 0.0
+    weights: float = 0.0
+    hidden: float = 1.0
+
+    def add(self, local: Local, name: str, count: float, optimizer: str) -> None:
+        """Add a weight's update, a number of times."""
+        mine = local.elements("optimizer", name) * count
+        states = mine * optimizer_bits(local, name, optimizer) / 8
+        stored = mine * local.bits("weight", name) / 8
+        grads = mine * local.bits("grad", name) / 8
+        extra = {c: local.facts.merged("optimizer", name, c, "optimizer")
+                 for c in ("cost.flops", "cost.read", "cost.write")}
+        self.read += (states + grads + stored) * extra["cost.read"].scale
+        self.read += count * extra["cost.read"].add / 8
+        self.write += (states + stored) * extra["cost.write"].scale
+        self.write += count * extra["cost.write"].add / 8
+        self.flops += mine * 12.0 * extra["cost.flops"].scale + count * extra["cost.flops"].add
+        self.states += states
+        self.weights += 0.0 if local.facts.place("weight", name) == "host" else stored
+        self.gradients += 0.0 if local.facts.place("grad", name) == "host" else grads
+        self.hidden = min(self.hidden, hidden_share(local.facts, "optimizer", name, "optimizer"))
+
+    def works(self, where: str) -> list[Work]:
+        """Return the update, with the copies that it needs around it."""
+        # One host updates the shares of all its devices.
+        sharing = 1 if where == "device" else self.local.on_one_host
+        op = OpWork(
+            "optimizer", "optimizer", "optimizer", basis="fixed", read_fixed=self.read * sharing,
+            write_fixed=self.write * sharing, flops_fixed=self.flops * sharing, math="fp32",
+            place="device" if where == "device" else "host",
+        )
+        if where == "device":
+            return [op]
+        work: list[Work] = [self._copy("gradients", "host", self.gradients)]
+        if where == "disk":
+            work.append(self._copy("optimizer states in", "disk", self.states))
+        work.append(op)
+        if where == "disk":
+            work.append(self._copy("optimizer states out", "disk", self.states))
+        work.append(self._copy("updated weights", "host", self.weights))
+        return [w for w in work if isinstance(w, OpWork) or w.bytes_fixed > 0]
+
+    def _copy(self, name: str, where: str, size: float) -> CommWork:
+        return CommWork(name, "copy", group_of(self.local, where), bytes_fixed=size,
+                        hidden=self.hidden, stream="copy",
+                        reason=f"the optimizer's state lies on the {where}")

@@ -13,7 +13,8 @@ _MOVES = {
     ("activation", "exchange"), ("activation_grad", "reduce"), ("activation_grad", "gather"),
     ("grad", "reduce"), ("weight", "gather"),
 }
-_PLACED = {"weight", "grad", "optimizer", "kv_cache", "op"}
+_PLACED = {"weight", "grad", "optimizer", "kv_cache", "op", "activation"}
+_PLACES_OF_OPS = ("device", "host")
 _SHARDED = {"weight", "grad", "optimizer", "kv_cache", "activation"}
 _TOKENS = {"seq", "batch"}
 
@@ -36,9 +37,15 @@ def _movements(facts: BlockFacts) -> Iterator[Diagnostic]:
 
 
 def _places(facts: BlockFacts) -> Iterator[Diagnostic]:
-    for (element, name), where in facts.places.items():
-        if element not in _PLACED or where not in ("device", "host"):
+    for (element, name), placed in facts.places.items():
+        where = placed.where
+        if element not in _PLACED or (element == "op" and where not in _PLACES_OF_OPS):
             yield _refused(f"`place on {where}` of {element} ({name})", "")
+        elif element == "op" and placed.share < 1:
+            yield _refused(f"a share of op {name} on the {where}", "")
+        elif element == "activation" and facts.block.activations[name].per_context:
+            yield _refused(f"`place on {where}` of activation {name}, which grows with the square "
+                           "of the sequence", "")
 
 
 def _shards(facts: BlockFacts) -> Iterator[Diagnostic]:
@@ -55,21 +62,18 @@ def _shards(facts: BlockFacts) -> Iterator[Diagnostic]:
 
 
 def _fusions(facts: BlockFacts) -> Iterator[Diagnostic]:
-    """Fusion is simulated for the attention core and for neighbouring pointwise ops."""
+    """Fusion is simulated for neighbouring ops."""
     names = [op.name for op in facts.block.ops]
-    kinds = {op.name: op.kind for op in facts.block.ops}
     for group in sorted(set(facts.fused.values())):
         members = [n for n in names if facts.fused.get(n) == group]
-        products = [n for n in members if kinds[n] in ("matmul", "router", "embedding")]
         first = names.index(members[0])
         apart = names[first : first + len(members)] != members
-        if len(members) > 1 and (products or apart):
-            why = f"`{products[0]}` has weights" if products else "other ops run between them"
+        if len(members) > 1 and apart:
             yield Diagnostic(
                 "E0408", f"nothing simulates the fusion of {', '.join(members)} as `{group}`",
-                why=f"{why}; only neighbouring ops without weights are simulated as one kernel",
-                help=("fuse ops without weights that follow each other, or scale cost.read and "
-                      "cost.write by what the kernel saves",),
+                why="other ops run between them; only neighbours are simulated as one kernel",
+                help=("fuse ops that follow each other, or scale cost.read and cost.write by what "
+                      "the kernel saves",),
             )
 
 

@@ -34,7 +34,8 @@ class Local:
         """Return how many devices of a node work at one layer at the same time."""
         count = 1
         for axis in self.mesh.axes:
-            count *= axis.group.per_node if axis.name != self.pipeline else 1
+            skipped = axis.name == self.pipeline or axis.inside is not None
+            count *= 1 if skipped else axis.group.per_node
         return count
 
     def bits(self, element: str, name: str) -> float:
@@ -123,10 +124,21 @@ class Local:
         """Return an activation's stored bytes for one token of the step."""
         return self.features(name) * self.rows(name) * self.bits("activation", name) / 8
 
-    def cache_bytes(self, name: str) -> float:
-        """Return one cached token's bytes of a part of the cache."""
+    def cache_bytes(self, name: str, ranged: str | None = None) -> float:
+        """Return one cached token's bytes of a part of the cache, in a range of tokens if named."""
         count = 1.0
         for dim in self.facts.block.caches[name].features:
             count *= dim.local(self.facts.ways("kv_cache", name, dim.name, self.mesh))
         count /= self.facts.ways("kv_cache", name, "seq", self.mesh)
-        return count * self.bits("kv_cache", name) / 8
+        bits = self.bits("kv_cache", name) if ranged is None else self._ranged_bits(name, ranged)
+        return count * bits / 8
+
+    def _ranged_bits(self, name: str, ranged: str) -> float:
+        # Where a range has a width of its own, the scales of the rest are not its.
+        facts = self.facts
+        at_rest = facts.merged("kv_cache", ranged, "numerics.bits").value
+        extra = facts.number("kv_cache", ranged, "numerics.bits_overhead", 0.0)
+        kept = facts.number("kv_cache", ranged, "layout.elements", 1.0)
+        if at_rest is None:
+            return (self.bits("kv_cache", name) + extra) * kept
+        return (float(at_rest) + extra) * kept

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from llamasim.plan.local import Local
 from llamasim.plan.passes import Passes
+from llamasim.plan.spec import KvSpan
+from llamasim.plan.steps import pieces
+from llamasim.techniques.applied import Placed
 from llamasim.techniques.defaults import MOMENTS
 
 
@@ -20,41 +25,62 @@ class State:
     gathered: float
     static: float
     host: dict[str, float]
+    disk: dict[str, float]
 
 
 def model_state(local: Local, optimizer: str, *, training: bool) -> State:
     """Return the model state of a block (ZeRO's P_os+g+p, arXiv:1910.02054 section 3.1)."""
     facts = local.facts
-    totals = dict.fromkeys(("weights", "gradients", "optimizer"), 0.0)
-    host: dict[str, float] = {}
+    totals = _Totals()
     buffer = gathered = 0.0
     for name, weight in facts.block.weights.items():
         resident = 0.0 if weight.tied else local.elements("weight", name) * local.bits(
             "weight", name) / 8
-        _put(totals, host, "weights", resident, facts.places.get(("weight", name)))
-        obliged = facts.obligations.get(("weight", name), ())
-        if any(o.verb == "gather" for o in obliged):
-            gathered += local.whole_elements(name) * local.bits("weight", name) / 8 - resident
+        away = facts.away("weight", name)
+        totals.put("weights", resident, away)
+        gathered += _held_for_use(local, name, resident)
         if not training or weight.tied or not facts.trainable(name):
             continue
         grads = gradient_bytes(local, name)
-        _put(totals, host, "gradients", grads, facts.places.get(("grad", name)))
+        totals.put("gradients", grads, facts.away("grad", name))
         buffer += grads * (facts.ways("grad", name, "flat", local.mesh) - 1)
         states = optimizer_bits(local, name, optimizer) / 8 * local.elements("optimizer", name)
-        _put(totals, host, "optimizer", states, facts.places.get(("optimizer", name)))
+        totals.put("optimizer", states, facts.away("optimizer", name))
     static = sum(m.add for (_, _, _, cell), m in facts.cells.items()
                  if cell == "cost.static_bytes") / 8
-    return State(totals["weights"], totals["gradients"], buffer, totals["optimizer"], gathered,
-                 static, host)
+    device = totals.device
+    return State(device["weights"], device["gradients"], buffer, device["optimizer"], gathered,
+                 static, totals.host, totals.disk)
 
 
-def _put(
-    totals: dict[str, float], host: dict[str, float], category: str, size: float, where: str | None
-) -> None:
-    if where in ("host", "disk"):
-        host[category] = host.get(category, 0.0) + size
-    else:
-        totals[category] += size
+@attrs.define
+class _Totals:
+    """Bytes by category and place."""
+
+    device: dict[str, float] = attrs.field(
+        factory=lambda: dict.fromkeys(("weights", "gradients", "optimizer"), 0.0)
+    )
+    host: dict[str, float] = attrs.field(factory=dict)
+    disk: dict[str, float] = attrs.field(factory=dict)
+
+    def put(self, category: str, size: float, away: Placed) -> None:
+        """Add a tensor, a share of which is somewhere else."""
+        self.device[category] += size * (1 - away.share)
+        if away.share > 0:
+            there = self.host if away.where == "host" else self.disk
+            there[category] = there.get(category, 0.0) + size * away.share
+
+
+def _held_for_use(local: Local, name: str, resident: float) -> float:
+    """Return what a weight takes on the device while it is used, beyond what stays there."""
+    facts = local.facts
+    whole = local.whole_elements(name) * local.bits("weight", name) / 8
+    if any(o.verb == "gather" for o in facts.obligations.get(("weight", name), ())):
+        return whole - resident
+    users = [op.name for op in facts.block.ops if op.weight == name and op.kind != "embedding"]
+    if all(facts.place("op", user) == "host" for user in users):
+        return 0.0
+    return whole * facts.away("weight", name).share
 
 
 def gradient_bytes(local: Local, name: str) -> float:
@@ -74,6 +100,8 @@ class Kept:
 
     per_token: float
     per_pair: float
+    host_per_token: float
+    disk_per_token: float
     transient_per_token: float
     transient_per_pair: float
 
@@ -81,22 +109,41 @@ class Kept:
 def kept_activations(passes: Passes, *, training: bool) -> Kept:
     """Return what a block's activations take; in inference nothing is kept."""
     local = passes.local
-    dropped = local.facts.dropped
+    kept = kept_names(passes) if training else []
     names = dict.fromkeys(s for step in passes.steps for s in step.saves) if training else {}
-    kept = [n for n in names if n not in dropped]
-    forgotten = [n for n in names if n in dropped]
-    if training and local.facts.block.layers and local.facts.block.input not in kept:
-        kept.append(local.facts.block.input)
-    token, pair = _sizes(local, kept)
-    redo_token, redo_pair = _sizes(local, forgotten)
+    forgotten = [n for n in names if n in local.facts.dropped]
+    token, pair = _sizes(local, [n for n in kept if _stays(local, n)])
+    away = {where: sum(local.bytes_per_token(n) * local.facts.away("activation", n).share
+                       for n in kept if local.facts.away("activation", n).where == where)
+            for where in ("host", "disk")}
+    part = sum(local.bytes_per_token(n) * (1 - local.facts.away("activation", n).share)
+               for n in kept if not _stays(local, n))
+    redo_token, redo_pair = _sizes(local, forgotten, pieces(passes.steps, local))
     live_token, live_pair = _live(passes, backward=training)
-    return Kept(token, pair, redo_token + live_token, redo_pair + live_pair)
+    return Kept(token + part, pair, away["host"], away["disk"], redo_token + live_token,
+                redo_pair + live_pair)
 
 
-def _sizes(local: Local, names: list[str]) -> tuple[float, float]:
+def kept_names(passes: Passes) -> list[str]:
+    """Return the activations that a block keeps for its backward pass."""
+    facts = passes.local.facts
+    names = dict.fromkeys(s for step in passes.steps for s in step.saves)
+    kept = [n for n in names if n not in facts.dropped]
+    if facts.block.layers and facts.block.input not in kept:
+        kept.append(facts.block.input)
+    return [] if facts.frozen else kept
+
+
+def _stays(local: Local, name: str) -> bool:
+    return local.facts.away("activation", name).share == 0
+
+
+def _sizes(
+    local: Local, names: list[str], pieces: Mapping[str, int] | None = None
+) -> tuple[float, float]:
     token = pair = 0.0
     for name in names:
-        size = local.bytes_per_token(name)
+        size = local.bytes_per_token(name) / (pieces or {}).get(name, 1)
         if local.facts.block.activations[name].per_context:
             pair += size
         else:
@@ -107,6 +154,7 @@ def _sizes(local: Local, names: list[str]) -> tuple[float, float]:
 def _live(passes: Passes, *, backward: bool) -> tuple[float, float]:
     """Return the largest set of operands and results (and their gradients) of one kernel."""
     best = (0.0, 0.0)
+    cut = pieces(passes.steps, passes.local)
     for index, step in enumerate(passes.steps):
         token = pair = 0.0
         for name in dict.fromkeys((*step.inputs, *step.outputs)):
@@ -114,6 +162,8 @@ def _live(passes: Passes, *, backward: bool) -> tuple[float, float]:
             activation = local.facts.block.activations[name]
             size = local.rows_used(index, name) * local.features_used(index, name)
             size *= local.bits("activation", name) / 8
+            if name in cut:
+                size /= cut[name]
             if activation.per_context:
                 pair += size
             else:
@@ -123,9 +173,24 @@ def _live(passes: Passes, *, backward: bool) -> tuple[float, float]:
     return best[0] * factor, best[1] * factor
 
 
-def kv_bytes(local: Local) -> tuple[float, str]:
-    """Return the bytes one cached token takes in a layer, and where they lie."""
-    caches = local.facts.block.caches
-    size = sum(local.cache_bytes(name) for name in caches)
-    places = {local.facts.places.get(("kv_cache", name), "device") for name in caches}
-    return size, "host" if places & {"host", "disk"} else "device"
+def kv_bytes(local: Local) -> tuple[dict[str, float], tuple[KvSpan, ...]]:
+    """Return the bytes one cached token takes in a layer by place, and ranges that differ."""
+    base = dict.fromkeys(("device", "host", "disk"), 0.0)
+    spans: list[KvSpan] = []
+    for name in local.facts.block.caches:
+        here = _cache_places(local, name, None)
+        base = {where: base[where] + here[where] for where in base}
+        for low, high, ranged in local.facts.token_spans(name):
+            there = _cache_places(local, name, ranged)
+            spans.append(KvSpan(low, high, *(there[w] - here[w] for w in base)))
+    return base, tuple(sorted(spans))
+
+
+def _cache_places(local: Local, name: str, ranged: str | None) -> dict[str, float]:
+    size = local.cache_bytes(name, ranged)
+    facts = local.facts
+    key = ranged if ranged and ("kv_cache", ranged) in facts.places else name
+    away = facts.away("kv_cache", key)
+    found = {"device": size * (1 - away.share), "host": 0.0, "disk": 0.0}
+    found[away.where] += size * away.share
+    return found

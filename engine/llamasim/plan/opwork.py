@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import attrs
 
 from llamasim.plan.local import Local
-from llamasim.plan.spec import OpWork, Part
-from llamasim.plan.steps import Step
+from llamasim.plan.spec import KvSpan, OpWork, Part
+from llamasim.plan.steps import Step, step_pieces
 
 _ATTENTION = ("scores", "context", "fused_attention")
 #: Rough arithmetic per element of pointwise kernels; they are bound by memory everywhere.
@@ -42,12 +43,14 @@ def _matmul(local: Local, index: int, step: Step, part: Part) -> OpWork:
     facts = local.facts
     k = local.weight_dim(weight, "dim_in")
     n = local.weight_dim(weight, "dim_out", "vocab")
-    batch = local.weight_dim(weight, "experts")
+    copies = _global_dim(local, weight, "copies")
+    batch = local.weight_dim(weight, "experts") * copies
     routed = facts.block.weights[weight].routed
-    routes = routed * _global_dim(local, weight, "experts")
+    routes = routed * _global_dim(local, weight, "experts") * copies
     rows = local.rows_used(index, op.inputs[0]) * routes
-    x = rows * k * local.bits("activation", op.inputs[0]) / 8
-    y = rows * n * local.bits("activation", op.output) / 8
+    x = 0.0 if op.inputs[0] in step.quiet else rows * k * local.bits(
+        "activation", op.inputs[0]) / 8
+    y = 0.0 if op.output in step.quiet else rows * n * local.bits("activation", op.output) / 8
     stored = local.whole_elements(weight) * local.bits("weight", weight) / 8
     if part == "weight_grad":
         grad = local.whole_elements(weight) * local.bits("grad", weight) / 8
@@ -74,8 +77,10 @@ def _attention(local: Local, index: int, step: Step, part: Part, *, cached: bool
     if step.kind == "context":
         head_dim = block.activations[step.outputs[0]].features[0].granule
     heads = _heads(local, index, step)
-    moved_in = sum(_moved(local, index, n) for n in step.inputs if not _per_context(local, n))
-    moved_out = sum(local.bytes_per_token(n) for n in step.outputs if not _per_context(local, n))
+    moved_in = sum(_moved(local, index, n) for n in step.inputs
+                   if not _per_context(local, n) and n not in step.quiet)
+    moved_out = sum(local.bytes_per_token(n) for n in step.outputs
+                    if not _per_context(local, n) and n not in step.quiet)
     pair_in = sum(_pair_bytes(local, n) for n in step.inputs if _per_context(local, n))
     pair_out = sum(_pair_bytes(local, n) for n in step.outputs if _per_context(local, n))
     backward = part == "data_grad"
@@ -83,13 +88,15 @@ def _attention(local: Local, index: int, step: Step, part: Part, *, cached: bool
         # Reads inputs, outputs and the outputs' gradients; writes the inputs' gradients.
         moved_in, moved_out = moved_in + 2 * moved_out, moved_in
         pair_in, pair_out = pair_in + pair_out, pair_in
-    kv = sum(local.cache_bytes(c) for c in _caches(local, step)) if cached else 0.0
+    caches = attended_caches(local, step) if cached else []
+    kv = sum(local.cache_bytes(c) for c in caches)
     return OpWork(
         step.name, step.kind, part, rows_share=local.rows_used(index, step.inputs[0]),
         heads=heads, kv_heads=_kv_heads(local, step, heads), head_dim=head_dim,
         causal_skip=step.kind == "fused_attention", window=block_window(local),
         read_per_token=moved_in, write_per_token=moved_out,
         read_per_pair=pair_in, write_per_pair=pair_out, read_per_kv_token=kv,
+        kv_spans=read_spans(local, caches),
         # Two products in the backward pass of each plain one; the fused kernel's are its own.
         runs=2.0 if backward and step.kind != "fused_attention" else 1.0,
         flops_scale=local.rows_used(index, step.inputs[0]),  # queries that this device handles
@@ -120,7 +127,7 @@ def _kv_heads(local: Local, step: Step, heads: int) -> int:
     return heads
 
 
-def _caches(local: Local, step: Step) -> list[str]:
+def attended_caches(local: Local, step: Step) -> list[str]:
     """Return the parts of the cache that a kernel reads: keys for scores, values for context."""
     names = list(local.facts.block.caches)
     if step.kind == "fused_attention" or len(names) == 1:
@@ -128,8 +135,16 @@ def _caches(local: Local, step: Step) -> list[str]:
     return names[:1] if step.kind == "scores" else names[1:]
 
 
+def read_spans(local: Local, caches: Iterable[str]) -> tuple[KvSpan, ...]:
+    """Return the ranges of cached tokens that a kernel reads at another width than the rest."""
+    return tuple(
+        KvSpan(low, high, local.cache_bytes(name, ranged) - local.cache_bytes(name))
+        for name in caches for low, high, ranged in local.facts.token_spans(name)
+    )
+
+
 def _cache_format(local: Local, step: Step) -> str | None:
-    for name in _caches(local, step):
+    for name in attended_caches(local, step):
         found = local.facts.symbol("kv_cache", name, "numerics.format", None)
         if found:
             return found
@@ -153,8 +168,8 @@ def _pointwise(local: Local, index: int, step: Step, part: Part) -> OpWork:
     block = local.facts.block
     flat_in = [n for n in step.inputs if not _per_context(local, n)]
     flat_out = [n for n in step.outputs if not _per_context(local, n)]
-    read = sum(_moved(local, index, n) for n in flat_in)
-    write = sum(local.bytes_per_token(n) for n in flat_out)
+    read = sum(_moved(local, index, n) for n in flat_in if n not in step.quiet)
+    write = sum(local.bytes_per_token(n) for n in flat_out if n not in step.quiet)
     pair_in = sum(_pair_bytes(local, n) for n in step.inputs if _per_context(local, n))
     pair_out = sum(_pair_bytes(local, n) for n in step.outputs if _per_context(local, n))
     masks = [s for s in step.saves if s.endswith("_mask") and s in block.activations]
@@ -215,9 +230,10 @@ def _with_cells(local: Local, step: Step, work: OpWork, phase: str) -> OpWork:
         launch_scale=launch_scale, launch_add_s=launch_add,
         max_efficiency=cap, max_memory_efficiency=memory_cap,
         rows_share=work.rows_share * rows, runs=work.runs * runs,
-        math=str(math), place=place,
+        math=str(math), place=place, pieces=step_pieces(step, facts),
+        kernels=work.kernels * step.kernels,
     )
 
 
 def _place(local: Local, step: Step) -> Literal["device", "host"]:
-    return "host" if local.facts.places.get(("op", step.op.name)) == "host" else "device"
+    return "host" if local.facts.place("op", step.op.name) == "host" else "device"

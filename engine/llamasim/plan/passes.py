@@ -6,7 +6,6 @@ import attrs
 
 from llamasim.plan.communication import (
     backward_of,
-    copies,
     exchanges,
     forward_moves,
     loss_reductions,
@@ -14,6 +13,7 @@ from llamasim.plan.communication import (
     partial_gradients,
     rotations,
 )
+from llamasim.plan.copies import activation_copies, copies_for_use
 from llamasim.plan.flow import PARTIAL, REPLICATED, TOKEN_DIMS, Flow
 from llamasim.plan.local import Local
 from llamasim.plan.opwork import op_work
@@ -37,11 +37,11 @@ class Passes:
             made = self._kernel(index, step, "forward")
             here = any(getattr(w, "place", "") == "host" for w in made)
             if here != on_host:
-                work += copies(self.local, step.inputs[:1], to_host=here)
+                work += activation_copies(self.local, step.inputs[:1], to_host=here)
                 on_host = here
             work += made
         if on_host:
-            work += copies(self.local, self.steps[-1].outputs[:1], to_host=False)
+            work += activation_copies(self.local, self.steps[-1].outputs[:1], to_host=False)
         return tuple(work)
 
     def _kernel(self, index: int, step: Step, part: Part) -> list[Work]:
@@ -49,7 +49,7 @@ class Passes:
         phase = "forward" if self.phase == "backward" else self.phase
         work: list[Work] = [*forward_moves(self.local, index, "input", phase)]
         work += rotations(self.local, index, step.inputs[1:], phase)
-        work += self._weight_copies(step)
+        work += copies_for_use(self.local, step, phase)
         work.append(op_work(self.local, index, step, phase, part, rows_by_sequence=by_sequence))
         if step.kind == "loss":
             work += loss_reductions(self.local, index, step.inputs[0])
@@ -58,16 +58,6 @@ class Passes:
         if by_sequence:
             work = [_by_sequence(w) for w in work]
         return work
-
-    def _weight_copies(self, step: Step) -> list[Work]:
-        facts = self.local.facts
-        return [
-            weight_copy(self.local, op.weight)
-            for op in step.ops
-            if op.weight and facts.places.get(("weight", op.weight)) in ("host", "disk")
-            and facts.places.get(("op", op.name)) != "host"
-            and op.kind != "embedding"  # a lookup reads single rows, on the host
-        ]
 
     # --- backward ----------------------------------------------------------------------------
 
@@ -116,6 +106,7 @@ class Passes:
         facts = self.local.facts
         work: list[Work] = []
         if step.kind != "embedding":
+            work += copies_for_use(self.local, step, "backward")
             work.append(op_work(self.local, index, step, "backward", "data_grad"))
         weight = step.op.weight
         if weight and facts.trainable(weight) and step.kind in ("matmul", "router", "embedding"):
@@ -186,17 +177,6 @@ def unresolved_gradients(passes: Passes) -> list[tuple[str, str]]:
             if not gathered and not any(o.verb == "reduce" and o.axis == axis for o in obliged):
                 found.append((axis, tensor))
     return found
-
-
-def weight_copy(local: Local, weight: str) -> CommWork:
-    """Return the copy of a weight that lies on the host and is used on the device."""
-    size = local.whole_elements(weight) * local.bits("weight", weight) / 8
-    hidden = max(
-        (share for (element, name, verb, _), share in local.facts.hidden.items()
-         if element == "weight" and name == weight and verb in ("copy", "place")), default=0.0,
-    )
-    return CommWork(weight, "copy", local.mesh.group("host"), bytes_fixed=size, hidden=hidden,
-                    stream="copy", reason=f"weight {weight} from the host")
 
 
 def _by_sequence(work: Work) -> Work:

@@ -69,10 +69,33 @@ class StepShape:
 
 
 @attrs.frozen
+class KvSpan:
+    """A range of a sequence's cached tokens that takes other room than the rest.
+
+    Attributes:
+        low, high: positions from the start, or from the newest token back where negative.
+        device, host, disk: bytes a token more (or less) than elsewhere, where they lie.
+
+    """
+
+    low: float
+    high: float
+    device: float = 0.0
+    host: float = 0.0
+    disk: float = 0.0
+
+    def tokens(self, length: float) -> float:
+        """Return how many of a sequence's `length` cached tokens are in the range."""
+        low, high = (self.low, self.high) if self.low >= 0 else (-self.high, -self.low)
+        return max(0.0, min(length, high) - low)
+
+
+@attrs.frozen
 class OpWork:
     """One op on one device, as a template over `StepShape`.
 
-    The work is `runs * flops_scale * (flops of the kind) + flops_fixed + flops_per_token * tokens`:
+    The work is `runs * (flops_scale * (flops of the kind) + flops_fixed + flops_per_token *
+    tokens)`:
     a `matmul` multiplies [rows x k] by [k x n] `batch` times (rows split evenly over the batch);
     `scores` and `context` do `2 * heads * head_dim` FLOP a pair; `fused_attention` both (and, in
     `data_grad`, five products instead of two: 2.5 times the forward work).
@@ -88,7 +111,8 @@ class OpWork:
         window: most cached tokens a query sees, or None.
         read_per_token, write_per_token: activation traffic in bytes per token of the step.
         read_per_pair, write_per_pair: traffic of materialised scores, bytes per full pair.
-        read_per_kv_token: cache traffic in bytes per cached token.
+        read_per_kv_token: cache traffic in bytes per cached token; `kv_spans` what it differs by
+            in some ranges of a sequence.
         read_fixed, write_fixed: weights read, gradients written, in bytes.
         math: arithmetic (`bf16`); `format`: storage format of its weight or cache, if named.
         max_efficiency, max_memory_efficiency: caps written by techniques.
@@ -96,6 +120,7 @@ class OpWork:
         routed: share of its weight that one token uses (experts); of `read_fixed`, a step of T
             tokens reads 1 - (1 - routed)^T.
         kernels: kernels this op launches (before the runtime's `kernels_per_op`).
+        pieces: parts, one after another, that its rows are cut into.
         place: where it runs.
 
     """
@@ -134,6 +159,8 @@ class OpWork:
     launch_add_s: float = 0.0
     routed: float = 1.0
     kernels: float = 1.0
+    pieces: int = 1
+    kv_spans: tuple[KvSpan, ...] = ()
     place: Literal["device", "host"] = "device"
 
 
@@ -146,7 +173,9 @@ class CommWork:
         bytes_per_token, bytes_fixed: size of the whole (unsharded over the group) message on one
             device, as NCCL counts it: the full tensor for all_reduce, all_gather (result) and
             reduce_scatter (input); the local send buffer for all_to_all, send, rotate and copy.
+        bytes_per_kv_token: of a copy, for each cached token; `kv_spans` as in `OpWork`.
         basis: what `bytes_per_token` is multiplied by.
+        runs: how often it happens in the pass.
         hidden: share of it that may run beside compute (0: compute waits for all of it).
         stream: `comm` for collectives, `p2p` for pipeline sends, `copy` for host copies.
         reason: the rule or derivation that asked for it, for `explain`.
@@ -158,7 +187,10 @@ class CommWork:
     group: Group
     bytes_per_token: float = 0.0
     bytes_fixed: float = 0.0
+    bytes_per_kv_token: float = 0.0
+    kv_spans: tuple[KvSpan, ...] = ()
     basis: Literal["tokens", "sequences"] = "tokens"
+    runs: float = 1.0
     hidden: float = 0.0
     stream: Stream = "comm"
     reason: str = ""
@@ -181,9 +213,11 @@ class BlockPlan:
         grad_buffer_bytes: full-size gradients, held from the block's first backward pass of an
             accumulation round to its reduction, where they are sharded at rest.
         saved_per_token, saved_per_pair, saved_fixed: activations kept from forward to backward.
+        host_saved_per_token, disk_saved_per_token: those that are kept elsewhere meanwhile.
         transient_per_token, transient_per_pair: largest working set inside the block at once.
         gathered_bytes: weights gathered for use, beyond the resident shard.
-        kv_per_token: cache bytes per cached token; `kv_place` where they lie.
+        kv_per_token, host_kv_per_token, disk_kv_per_token: cache bytes per cached token by where
+            they lie; `kv_spans` what they differ by in some ranges of a sequence.
         kv_cap: most tokens of a sequence that the cache keeps, or None.
         params: global parameter count of one such block.
 
@@ -199,14 +233,19 @@ class BlockPlan:
     optimizer_bytes: float = 0.0
     static_bytes: float = 0.0
     host_bytes: Mapping[str, float] = attrs.field(factory=dict)
+    disk_bytes: Mapping[str, float] = attrs.field(factory=dict)
     saved_per_token: float = 0.0
     saved_per_pair: float = 0.0
     saved_fixed: float = 0.0
+    host_saved_per_token: float = 0.0
+    disk_saved_per_token: float = 0.0
     transient_per_token: float = 0.0
     transient_per_pair: float = 0.0
     gathered_bytes: float = 0.0
     kv_per_token: float = 0.0
-    kv_place: Literal["device", "host"] = "device"
+    host_kv_per_token: float = 0.0
+    disk_kv_per_token: float = 0.0
+    kv_spans: tuple[KvSpan, ...] = ()
     kv_cap: float | None = None
     params: int = 0
 

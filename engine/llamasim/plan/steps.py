@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 import attrs
 
@@ -18,6 +19,8 @@ class Step:
         inputs, outputs: activations that enter it and that leave it; what flows between its own
             ops is never in memory.
         saves: activations that its backward pass needs.
+        quiet: activations that it need not read or write, because a fused neighbour hands them on.
+        kernels: how many are launched: of fused products one in all.
 
     """
 
@@ -27,6 +30,8 @@ class Step:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     saves: tuple[str, ...]
+    quiet: frozenset[str] = frozenset()
+    kernels: float = 1.0
 
     @property
     def op(self) -> Op:
@@ -45,7 +50,68 @@ def steps_of(facts: BlockFacts, phase: str) -> tuple[Step, ...]:
             groups[-1].append(op)
         else:
             groups.append([op])
-    return tuple(_step(g, facts, ops) for g in groups)
+    steps: list[Step] = []
+    for group_ops in groups:
+        if len(group_ops) > 1 and any(op.weight for op in group_ops):
+            steps += _with_products(group_ops, facts, ops, training=wanted == "forward")
+        else:
+            steps.append(_step(group_ops, facts, ops))
+    return tuple(steps)
+
+
+def _with_products(
+    group: list[Op], facts: BlockFacts, ops: tuple[Op, ...], *, training: bool
+) -> list[Step]:
+    """Return fused ops with products among them, each costed by its own shape.
+
+    What one makes and only others of the group read stays on the chip, unless the backward pass
+    needs it; what several read is read once.
+    """
+    inside = {op.name for op in group}
+    made = {op.output for op in group}
+    leaving = {i for op in ops if op.name not in inside for i in op.inputs} | {facts.block.output}
+    if training:
+        leaving |= {s for op in ops for s in _saves(op, facts)} - facts.dropped
+    steps: list[Step] = []
+    seen: set[str] = set()
+    for op in group:
+        kept_on_chip = {n for n in (*op.inputs, op.output) if n in made and n not in leaving}
+        handed_on = {i for i in op.inputs if i in made or i in seen}
+        seen.update(op.inputs)
+        step = _step([op], facts, ops)
+        steps.append(attrs.evolve(
+            step, quiet=frozenset(kept_on_chip | handed_on), kernels=0.0 if steps else 1.0
+        ))
+    return steps
+
+
+def pieces(steps: Iterable[Step], local: HasFacts) -> dict[str, int]:
+    """Return into how many parts, one after another, the rows of activations are cut: of those
+    that only kernels with as many parts make and read.
+    """
+    made: dict[str, int] = {}
+    steps = tuple(steps)
+    for step in steps:
+        for name in (*step.outputs, *step.saves):
+            made.setdefault(name, step_pieces(step, local.facts))
+    for step in steps:
+        for name in step.inputs:
+            if name in made:
+                made[name] = min(made[name], step_pieces(step, local.facts))
+    return {n: k for n, k in made.items() if k > 1}
+
+
+def step_pieces(step: Step, facts: BlockFacts) -> int:
+    """Return into how many parts a kernel cuts its rows."""
+    return max(1, *(int(facts.number("op", op.name, "op.pieces", 1.0)) for op in step.ops))
+
+
+class HasFacts(Protocol):
+    """Something that has a block's facts."""
+
+    @property
+    def facts(self) -> BlockFacts:
+        """The facts."""
 
 
 def _present(ops: Iterable[Op], phase: str) -> tuple[Op, ...]:

@@ -6,7 +6,7 @@ import math
 
 import attrs
 
-from llamasim.plan.spec import Plan, RankClass, StepShape
+from llamasim.plan.spec import BlockPlan, Plan, RankClass, StepShape
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate.cache import UNBOUNDED
 from llamasim.simulate.levels import Level, constant, peak
@@ -22,9 +22,19 @@ from llamasim.simulate.memory import (
 def kv_bytes(plan: Plan, rank: RankClass, length: float, place: str) -> float:
     """Return the cache bytes of one sequence of `length` tokens on a device or its host."""
     return sum(
-        b.kv_per_token * (length if b.kv_cap is None else min(length, b.kv_cap))
-        for b in blocks_of(plan, rank) if b.kv_place == place
+        _block_kv(b, length if b.kv_cap is None else min(length, b.kv_cap), place)
+        for b in blocks_of(plan, rank)
     )
+
+
+def _block_kv(block: BlockPlan, tokens: float, place: str) -> float:
+    each = {"device": block.kv_per_token, "host": block.host_kv_per_token,
+            "disk": block.disk_kv_per_token}[place]
+    size = each * tokens
+    for span in block.kv_spans:
+        differs = {"device": span.device, "host": span.host, "disk": span.disk}[place]
+        size += differs * span.tokens(tokens)
+    return max(0.0, size)
 
 
 def inference_levels(

@@ -132,6 +132,24 @@ def _gradient_changes(
     return np.array(times), np.array(deltas)
 
 
+def host_activations(plan: Plan, rank: RankClass, stage: Stage) -> float:
+    """Return the most bytes of activations that a device keeps in its host's memory at once."""
+    tokens = plan.step_shape.tokens
+    sizes = np.array([
+        sum(plan.blocks[i].host_saved_per_token for i in c.blocks) * tokens for c in rank.chunks
+    ])
+    if not sizes.any():
+        return 0.0
+    kind, chunk, _ = (np.array(x, dtype=np.int32) for x in zip(*stage.order, strict=True))
+    start, end = np.array(stage.starts), np.array(stage.ends)
+    forward, saved = kind == FORWARD, sizes[chunk]
+    level = of_changes(
+        np.concatenate((start[forward], end[~forward])),
+        np.concatenate((saved[forward], -saved[~forward])),
+    )
+    return peak({"activations": level})[0]
+
+
 def with_reserve(levels: Mapping[str, Level], scenario: Scenario) -> dict[str, Level]:
     """Add what the runtime keeps for itself and what its allocator loses.
 
@@ -145,18 +163,18 @@ def with_reserve(levels: Mapping[str, Level], scenario: Scenario) -> dict[str, L
 
 def fit(
     plan: Plan, index: int, levels: Mapping[str, Level], scenario: Scenario,
-    host_cache: float = 0.0,
+    host_extra: float = 0.0,
 ) -> Fit:
     """Hold a rank class' peak against the device's memory, and its host's share against the host's.
 
-    The host serves all devices of its node, each of which keeps as much there, `host_cache`
-    included.
+    The host serves all devices of its node, each of which keeps as much there, `host_extra` (a
+    cache, activations) included.
     """
     cluster = scenario.cluster
     total, at = peak(levels)
     device = cluster.device
     here = min(cluster.devices_per_node, cluster.devices)
-    host = 0.0 if device.unified else (host_resident(plan, plan.ranks[index]) + host_cache) * here
+    host = 0.0 if device.unified else (host_resident(plan, plan.ranks[index]) + host_extra) * here
     return Fit(
         index,
         total,

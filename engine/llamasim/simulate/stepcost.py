@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import attrs
 import numpy as np
 
-from llamasim.cost import op_cost
-from llamasim.plan.spec import OpWork, StepShape, Work
+from llamasim.cost import Machine, comm_cost, op_cost
+from llamasim.plan.spec import CommWork, StepShape, Work
 from llamasim.simulate.costing import Costs, total
 from llamasim.simulate.stagework import StageWork, StepTime
 from llamasim.simulate.timings import Segment
@@ -43,7 +43,7 @@ class _Blocks:
     """A stage's works in one phase: those that no cache changes, and attention with its counts."""
 
     fixed: tuple[tuple[tuple[Work, ...], int], ...]
-    attention: tuple[tuple[OpWork, int], ...]
+    attention: tuple[tuple[Work, int], ...]
 
 
 @attrs.define(eq=False)
@@ -95,7 +95,7 @@ class StepCosts:
         machine, plan = self.work.costs.machine, self.work.plan
         seconds = []
         for stage, segment in zip(self._split(phase), fixed, strict=True):
-            attention = sum(op_cost(op, shape, machine).seconds * n for op, n in stage.attention)
+            attention = sum(_seconds(w, shape, machine) * n for w, n in stage.attention)
             seconds.append(segment.seconds + attention)
         return StepTime(
             tuple(seconds), self.work.send_s(shape), self.work.host_s,
@@ -150,12 +150,12 @@ class StepCosts:
 
 def _blocks(costs: Costs, indices: list[int], phase: str) -> _Blocks:
     fixed: list[tuple[tuple[Work, ...], int]] = []
-    attention: dict[OpWork, int] = {}
+    attention: dict[Work, int] = {}
     for index in dict.fromkeys(indices):
         count = indices.count(index)
         rest: list[Work] = []
         for work in costs.plan.blocks[index].work.get(phase, ()):
-            if isinstance(work, OpWork) and _varies(costs, work):
+            if _varies(costs, work):
                 attention[work] = attention.get(work, 0) + count
             else:
                 rest.append(work)
@@ -163,11 +163,20 @@ def _blocks(costs: Costs, indices: list[int], phase: str) -> _Blocks:
     return _Blocks(tuple(fixed), tuple(attention.items()))
 
 
-def _varies(costs: Costs, op: OpWork) -> bool:
+def _varies(costs: Costs, work: Work) -> bool:
     # Asked of the formulas themselves, at a cache so long that it must show.
     few, many = StepShape(1, 1, 1, 1, 1), StepShape(1, 1, 1e12, 1e12, 1e12)
+    if isinstance(work, CommWork):
+        return bool(work.bytes_per_kv_token or work.kv_spans)
     machine = costs.machine
-    return op_cost(op, few, machine).seconds != op_cost(op, many, machine).seconds
+    return op_cost(work, few, machine).seconds != op_cost(work, many, machine).seconds
+
+
+def _seconds(work: Work, shape: StepShape, machine: Machine) -> float:
+    """Return what the compute stream spends on a work whose amount follows the cache."""
+    if isinstance(work, CommWork):
+        return comm_cost(work, shape, machine).seconds * (1 - work.hidden)
+    return op_cost(work, shape, machine).seconds
 
 
 def _along(

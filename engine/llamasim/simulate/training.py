@@ -8,7 +8,7 @@ from llamasim.plan.spec import Plan
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate.costing import step_timings, weighted
 from llamasim.simulate.levels import Level, table
-from llamasim.simulate.memory import fit, training_levels, with_reserve
+from llamasim.simulate.memory import fit, host_activations, training_levels, with_reserve
 from llamasim.simulate.pipeline import Outcome, step
 from llamasim.simulate.stage import SEND
 from llamasim.simulate.trace import Links, Tasks, Trace
@@ -32,7 +32,11 @@ def train(plan: Plan, scenario: Scenario) -> Trace:
         tasks=_tasks(outcome),
         memory=table(enumerate(levels)),
         links=_links(outcome),
-        fits=tuple(fit(plan, i, v, scenario) for i, v in enumerate(levels)),
+        fits=tuple(
+            fit(plan, i, v, scenario,
+                host_activations(plan, plan.ranks[i], outcome.stages[i]))
+            for i, v in enumerate(levels)
+        ),
         exposed=weighted(
             (rank.multiplicity, outcome.waits(i)) for i, rank in enumerate(plan.ranks)
         ),

@@ -12,7 +12,7 @@ from llamasim.diagnostics import Diagnostic
 from llamasim.language import Program, check, load
 from llamasim.model import resolve
 from llamasim.model.graph import Graph
-from llamasim.plan import lower
+from llamasim.plan import build
 from llamasim.plan.spec import Plan
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate import run
@@ -22,7 +22,6 @@ from llamasim.study.candidate import Candidate, latency_reason, memory_reason, t
 from llamasim.study.combine import Combination
 from llamasim.study.evidence import evidence_of
 from llamasim.study.metrics import BOUNDED, Metrics, figures_of, objective_of, summary_metrics
-from llamasim.techniques import apply
 
 
 @attrs.frozen(eq=False)
@@ -52,11 +51,7 @@ class Workbench:
     def build(self, combination: Combination) -> tuple[Plan | None, Scenario, list[Diagnostic]]:
         """Return the plan of a combination, or what refuses it."""
         scenario = attrs.evolve(self.scenario, use=combination.use)
-        applied, diagnostics = apply(self.graph, self.program, scenario)
-        if applied is None or any(d.is_error for d in diagnostics):
-            return None, scenario, diagnostics
-        plan, said = lower(applied, scenario)
-        diagnostics += said
+        plan, diagnostics = build(self.graph, self.program, scenario)
         refused = any(d.is_error for d in diagnostics)
         return None if refused else plan, scenario, diagnostics
 

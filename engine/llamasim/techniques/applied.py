@@ -45,6 +45,33 @@ class Merged:
 NOTHING = Merged()
 
 
+@attrs.frozen(order=True)
+class Placed:
+    """Where a share of an element lies: `device`, `host` or `disk`; the rest is on the device."""
+
+    where: str
+    share: float = 1.0
+
+
+ON_DEVICE = Placed("device")
+
+
+@attrs.frozen
+class ExtraRun:
+    """A further model that runs within the steps.
+
+    Attributes:
+        instance: the use of the technique that runs it.
+        name: its name in the rules; `times` how often it runs, by phase.
+
+    """
+
+    instance: str
+    name: str
+    graph: Graph = attrs.field(eq=False, repr=False)
+    times: Mapping[str, float]
+
+
 @attrs.frozen
 class Obligation:
     """A stated movement: reduce, gather, exchange, send, rotate.
@@ -79,6 +106,7 @@ class BlockFacts:
         fused: fusion group by op.
         matched: how many elements of one such layer each rule applies to.
         collected: what each rule said, before it was merged.
+        frozen: whether the whole model is only run, never trained.
 
     """
 
@@ -90,9 +118,10 @@ class BlockFacts:
     obligations: Mapping[Key, tuple[Obligation, ...]]
     hidden: Mapping[tuple[str, str, str, str], float]
     dropped: frozenset[str]
-    places: Mapping[Key, str]
+    places: Mapping[Key, Placed]
     fused: Mapping[str, str]
     matched: Mapping[tuple[str, int], int] = attrs.field(factory=dict)
+    frozen: bool = False
     collected: Collector | None = attrs.field(default=None, eq=False, repr=False)
 
     def number(self, element: str, name: str, cell: str, base: float, phase: str = "") -> float:
@@ -110,17 +139,47 @@ class BlockFacts:
         found = self.cells.get((element, name, phase, cell))
         return base if found is None or found.value is None else str(found.value)
 
+    def token_spans(self, cache: str) -> tuple[tuple[float, float, str], ...]:
+        """Return the ranges of tokens of which rules say something else, each with the name that
+        its facts have.
+        """
+        keys = {k[1] for k in self.cells if k[0] == "kv_cache"}
+        keys |= {name for element, name in self.places if element == "kv_cache"}
+        found = []
+        for name in sorted(keys):
+            base, _, span = name.partition("@")
+            if base == cache and span:
+                low, _, high = span.partition("..")
+                found.append((float(low), float(high), name))
+        return tuple(sorted(found))
+
+    def place(self, element: str, name: str) -> str:
+        """Return where most of an element lies or where an op runs."""
+        found = self.places.get((element, name), ON_DEVICE)
+        return found.where if found.share > 0.5 else "device"
+
+    def away(self, element: str, name: str) -> Placed:
+        """Return the share of an element that is not on the device, and where it is."""
+        found = self.places.get((element, name), ON_DEVICE)
+        return Placed("device", 0.0) if found.where == "device" else found
+
     def trainable(self, weight: str) -> bool:
         """Whether the optimizer updates a weight."""
+        if self.frozen:
+            return False
         found = self.cells.get(("weight", weight, "", "trainable"))
         return found is None or found.value is not False
 
     def ways(self, element: str, name: str, dim: str, mesh: Mesh) -> int:
         """Return over how many devices a dim of an element is split."""
+        shards = self.shards.get((element, name), ())
+        beside = [a for _, a in shards]
+        if element in ("grad", "optimizer"):
+            beside += [a for _, a in self.shards.get(("weight", name), ())]
         n = 1
-        for d, axis in self.shards.get((element, name), ()):
+        for d, axis in shards:
             if d == dim:
-                n *= mesh.size(axis)
+                n *= mesh.ways(axis, beside)
         return n
 
 
@@ -135,6 +194,7 @@ class Applied:
         step: merged writes to the step's cells by (phase or "", cell).
         space: the rules in use, and what they read of the scenario.
         step_collected: what each rule said of the step, before it was merged.
+        extras: further models that run within the steps.
 
     """
 
@@ -151,3 +211,4 @@ class Applied:
     techniques: tuple[str, ...]
     space: Space = attrs.field(eq=False, repr=False)
     step_collected: Collector = attrs.field(eq=False, repr=False)
+    extras: tuple[ExtraRun, ...] = ()

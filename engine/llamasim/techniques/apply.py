@@ -13,11 +13,11 @@ from llamasim.model.graph import Block, Graph
 from llamasim.scenario.spec import Scenario
 from llamasim.techniques import blocks
 from llamasim.techniques.applied import Applied, BlockFacts, Merged
-from llamasim.techniques.bring import brought_weights
+from llamasim.techniques.bring import brought_rules, unused_brings, with_brought
 from llamasim.techniques.checks import claims, mesh_of, requirements
 from llamasim.techniques.classes import signatures
 from llamasim.techniques.collect import Collector, RuleUse
-from llamasim.techniques.elements import element_names, full_name, with_paths
+from llamasim.techniques.elements import element_names, full_name
 from llamasim.techniques.environment import global_names, number
 from llamasim.techniques.instances import Instance, instantiate
 from llamasim.techniques.ledger import ledger_rows
@@ -26,9 +26,12 @@ from llamasim.techniques.stages import Stages, assign
 
 
 def apply(
-    graph: Graph, program: Program, scenario: Scenario
+    graph: Graph, program: Program, scenario: Scenario, *, frozen: bool = False
 ) -> tuple[Applied | None, list[Diagnostic]]:
-    """Return the graph with every fact filled in, or what is wrong with this combination."""
+    """Return the graph with every fact filled in, or what is wrong with this combination.
+
+    A `frozen` model is run within the steps of another and never trained.
+    """
     names = global_names(scenario, graph)
     instances, diagnostics = instantiate(scenario, program)
     mesh, said = mesh_of(scenario, instances, names)
@@ -41,10 +44,11 @@ def apply(
     graph, said = _with_brought(graph, instances, names, mesh)
     diagnostics += said
     rules = _rules(instances)
-    diagnostics += _unmatched(graph, rules)
-    space = blocks.Space(scenario, names, mesh, tuple(rules), _refined(instances))
+    if not frozen:
+        diagnostics += _unmatched(graph, [r for r in rules if not r.implied])
+    space = blocks.Space(scenario, names, mesh, tuple(rules), _refined(instances), frozen)
     step_collected = Collector()
-    step, said = blocks.step_facts(space, step_collected)
+    step, extras, said = blocks.step_facts(space, step_collected)
     diagnostics += said
     stages, said = _stages(graph, step, mesh, instances)
     diagnostics += said
@@ -58,6 +62,7 @@ def apply(
         graph, mesh, tuple(facts), class_of, stages.stages, stages.chunks, stages.slot_of, step,
         claims(instances, names, mesh), ledger_rows(space, facts, step_collected),
         tuple(i.name for i in instances), space=space, step_collected=step_collected,
+        extras=extras,
     )
     return applied, diagnostics
 
@@ -65,11 +70,15 @@ def apply(
 def _with_brought(
     graph: Graph, instances: Sequence[Instance], names: blocks.Names, mesh: Mesh
 ) -> tuple[Graph, list[Diagnostic]]:
-    found, diagnostics = [], []
+    found: list[Block] = []
+    diagnostics: list[Diagnostic] = []
+    used: set[tuple[str, int]] = set()
     for block in graph.blocks:
-        added, said = brought_weights(block, instances, names, mesh)
+        grown, placed, said = with_brought(block, instances, names, mesh)
         diagnostics += said
-        found.append(with_paths(block, added))
+        used |= placed
+        found.append(grown)
+    diagnostics += unused_brings(instances, used)
     return attrs.evolve(graph, blocks=tuple(found)), diagnostics
 
 
@@ -77,10 +86,12 @@ def _rules(instances: Sequence[Instance]) -> list[RuleUse]:
     """Return all rules in an order that depends on what they say, not on where they stand."""
     found = []
     for instance in instances:
-        rules = [m for m in instance.technique.members if isinstance(m, Rule)]
-        for k, rule in enumerate(sorted(rules, key=repr)):
+        stated = [m for m in instance.technique.members if isinstance(m, Rule)]
+        implied = brought_rules(instance)
+        for k, rule in enumerate((*sorted(stated, key=repr), *sorted(implied, key=repr))):
             effects = tuple(sorted(rule.effects, key=repr))
-            found.append(RuleUse(instance, k, attrs.evolve(rule, effects=effects)))
+            use = RuleUse(instance, k, attrs.evolve(rule, effects=effects), k >= len(stated))
+            found.append(use)
     return found
 
 

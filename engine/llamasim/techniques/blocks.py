@@ -11,8 +11,15 @@ from llamasim.language import EvalError, Value
 from llamasim.language.cells import CELLS, Stratum
 from llamasim.model.graph import Block, Graph
 from llamasim.scenario.spec import Scenario
-from llamasim.techniques.applied import BlockFacts, Merged
-from llamasim.techniques.collect import Collector, RuleUse, Site, matches, stratum_of
+from llamasim.techniques.applied import BlockFacts, ExtraRun, Merged
+from llamasim.techniques.collect import (
+    Collector,
+    RuleUse,
+    Site,
+    matches,
+    stratum_of,
+    token_span,
+)
 from llamasim.techniques.defaults import base_bits, phases_of
 from llamasim.techniques.elements import element_names, full_name, selected
 from llamasim.techniques.environment import Env
@@ -32,6 +39,7 @@ class Space:
     mesh: Mesh
     rules: tuple[RuleUse, ...]
     refined: Mapping[str, frozenset[str]]
+    frozen: bool = False
 
     def phases(self, use: RuleUse) -> tuple[str, ...]:
         """Return the phases of this workload that a rule covers."""
@@ -46,11 +54,12 @@ def targets(use: RuleUse, block: Block, index: int | None) -> list[str]:
     found = element_names(block, rule.element)
     chosen = {
         real for name, real in found.items()
-        if selected(full_name(block, index, name), rule.globs, (), scope)
+        if selected(block, full_name(block, index, name), rule.globs, (), scope)
     }
     left_out = {
         real for name, real in found.items()
-        if rule.excepts and selected(full_name(block, index, name), rule.excepts, (), None)
+        if rule.excepts and selected(
+            block, full_name(block, index, name), rule.excepts, (), None)
     }
     return sorted(chosen - left_out)
 
@@ -64,16 +73,33 @@ def any_selected(use: RuleUse, graph: Graph) -> bool:
     )
 
 
+Step = dict[tuple[str, str], Merged]
+
+
 def step_facts(
     space: Space, collector: Collector
-) -> tuple[dict[tuple[str, str], Merged], list[Diagnostic]]:
-    """Return the merged writes to the step's cells, by (phase or "", cell)."""
+) -> tuple[Step, tuple[ExtraRun, ...], list[Diagnostic]]:
+    """Return the merged writes to the step's cells, by (phase or "", cell), and further models."""
     for use in space.rules:
         if use.rule.element == "step":
             env = Env(use.instance, space.names, space.mesh)
             _run(use, ("step", ""), (env, env, env), space, collector, None)
     merged, diagnostics = _merge(collector, space)
-    return {(phase, cell): m for (_, _, phase, cell), m in merged.items()}, diagnostics
+    step = {(phase, cell): m for (_, _, phase, cell), m in merged.items()}
+    return step, _extras(space, collector.runs), diagnostics
+
+
+def _extras(
+    space: Space, runs: Mapping[tuple[str, str, str], float]
+) -> tuple[ExtraRun, ...]:
+    graphs = {u.instance.use.instance: u.instance.models for u in space.rules}
+    times: dict[tuple[str, str], dict[str, float]] = {}
+    for (instance, name, phase), count in sorted(runs.items()):
+        times.setdefault((instance, name), {})[phase] = count
+    return tuple(
+        ExtraRun(instance, name, graphs[instance][name], by_phase)
+        for (instance, name), by_phase in times.items() if name in graphs[instance]
+    )
 
 
 def block_facts(
@@ -120,8 +146,9 @@ def _facts(
     }
     facts = BlockFacts(
         name, block, layers, merged, shards, obligations, dict(sorted(collector.hidden.items())),
-        frozenset(collector.dropped), dict(sorted(collector.places.items())),
-        dict(sorted(collector.fused.items())), dict(collector.matched),
+        frozenset(collector.dropped),
+        {key: min(held) for key, held in sorted(collector.places.items())},
+        dict(sorted(collector.fused.items())), dict(collector.matched), space.frozen,
         collected=collector,
     )
     return facts, diagnostics
@@ -148,6 +175,11 @@ def _run(
         if found not in collector.diagnostics:
             collector.diagnostics.append(found)
         return
+    if use.rule.tokens is not None:
+        span = token_span(use.rule.tokens, envs[0], collector, use)
+        if span is None:
+            return
+        key = (key[0], f"{key[1]}@{span[0]:g}..{span[1]:g}")
     first = stratum is None or stratum == min(stratum_of(e) for e in use.rule.effects)
     collector.matched[use.key] += first  # once, in the first pass that it takes part in
     if first:
@@ -163,9 +195,11 @@ def view_source(block: Block, collector: Collector, space: Space) -> ViewSource:
     dtype = space.scenario.workload.dtype
 
     def ways(element: str, name: str, dim: str) -> int:
+        held = collector.shards.get((element, name), {})
+        beside = (*held, *collector.shards.get(("weight", name), {}))
         n = 1
-        for axis, (d, _, _) in collector.shards.get((element, name), {}).items():
-            n *= space.mesh.size(axis) if d == dim else 1
+        for axis, (d, _, _) in held.items():
+            n *= space.mesh.ways(axis, beside) if d == dim else 1
         return n
 
     def bits(element: str, name: str) -> float | None:

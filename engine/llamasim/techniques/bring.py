@@ -1,72 +1,157 @@
-"""Weights that techniques bring along, sized by what they stand beside."""
+"""Weights and ops that techniques bring along, sized by what they stand beside or follow."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from llamasim.diagnostics import Diagnostic, Label
-from llamasim.language import EvalError, Missing, Value, evaluate
-from llamasim.language.ast import Bring
+from llamasim.language import EvalError, Missing, Symbol, Value, evaluate
+from llamasim.language.ast import Bring, BringField, Effect, Glob, Rule, Write
 from llamasim.model.graph import Block
-from llamasim.techniques.elements import Brought, element_names, full_name, selected
+from llamasim.techniques.elements import element_names, full_name, selected
 from llamasim.techniques.environment import Env
+from llamasim.techniques.graft import Brought, Grafts
 from llamasim.techniques.instances import Instance
 from llamasim.techniques.mesh import Mesh
 from llamasim.techniques.views import ViewSource
 from llamasim.units import Quantity
 
+#: Fields of `bring` that are writes to a cell of what is brought.
+_CELLS = {
+    "bits": ("set", "numerics.bits"),
+    "trainable": ("set", "trainable"),
+    "flops": ("add", "cost.flops"),
+    "read": ("add", "cost.read"),
+    "write": ("add", "cost.write"),
+}
 
-def brought_weights(
+
+def with_brought(
     block: Block,
     instances: Sequence[Instance],
     names: Mapping[tuple[str, ...], Value],
     mesh: Mesh,
-) -> tuple[list[Brought], list[Diagnostic]]:
-    """Return the weights that techniques bring to a block, in the order of declaration."""
-    found: list[Brought] = []
+) -> tuple[Block, set[tuple[str, int]], list[Diagnostic]]:
+    """Return a block with what techniques bring to it, and which `bring`s found a place in it."""
     diagnostics: list[Diagnostic] = []
-    source = ViewSource(block, lambda *_: 1, lambda *_: None, 1.0)
+    used: set[tuple[str, int]] = set()
+    grafts = Grafts(block)
     for instance in instances:
-        for member in instance.technique.members:
+        for number, member in enumerate(instance.technique.members):
             if not isinstance(member, Bring):
                 continue
-            if member.what != "weight":
-                diagnostics.append(_unsupported(member))
-                continue
-            for target in _targets(block, member, instance.use.scope):
-                env = Env(instance, names, mesh, None, source.of("weight", target))
-                added, said = _brought(member, target, env)
-                found += added
-                diagnostics += said
-    return found, diagnostics
+            source = ViewSource(grafts.block, lambda *_: 1, lambda *_: None, 1.0)
+            for target in _targets(grafts.block, member, instance.use.scope):
+                used.add((instance.use.instance, number))
+                env = Env(instance, names, mesh, None, source.of("op", target))
+                brought, said = _brought(member, target, env)
+                diagnostics += [d for d in said if d not in diagnostics]
+                if brought is not None:
+                    grafts.add(brought)
+    diagnostics += [_misfit(instances, b, widths) for b, widths in grafts.misfits()]
+    return grafts.block, used, diagnostics
+
+
+def brought_rules(instance: Instance) -> list[Rule]:
+    """Return the rules that the fields of `bring` stand for."""
+    found = []
+    for member in instance.technique.members:
+        if not isinstance(member, Bring):
+            continue
+        effects = tuple(e for e in map(_effect, member.fields) if e is not None)
+        if effects:
+            globs = tuple(Glob(g.span, f"{g.text}.{member.name}") for g in member.globs)
+            found += [
+                Rule(member.span, "weight" if _of_weight(e) else "op", globs, (), (), None, (e,))
+                for e in effects
+            ]
+    return found
+
+
+def _effect(field: BringField) -> Effect | None:
+    said = _CELLS.get(field.name)
+    if said is None:
+        return None
+    verb, cell = said
+    return Write(field.span, "set" if verb == "set" else "add", cell, field.value)
+
+
+def _of_weight(effect: Effect) -> bool:
+    return isinstance(effect, Write) and effect.cell in ("numerics.bits", "trainable")
 
 
 def _targets(block: Block, member: Bring, scope: str | None) -> list[str]:
+    """Return the ops that a `bring` names: products to stand beside, any op to follow."""
     index = block.layers[0] if block.layers else None
-    applied = {op.weight for op in block.ops if op.kind == "matmul"}
+    kinds = {op.name: op.kind for op in block.ops}
     return [
-        n for n in element_names(block, "weight")
-        if n in applied and selected(full_name(block, index, n), member.globs, (), scope)
+        n for n in element_names(block, "op")
+        if (member.after or kinds[n] == "matmul")
+        and selected(block, full_name(block, index, n), member.globs, (), scope)
     ]
 
 
-def _brought(member: Bring, target: str, env: Env) -> tuple[list[Brought], list[Diagnostic]]:
+def _brought(
+    member: Bring, target: str, env: Env
+) -> tuple[Brought | None, list[Diagnostic]]:
     values: dict[str, Value] = {}
     for field in member.fields:
+        if field.name in _CELLS:
+            continue
         try:
             values[field.name] = evaluate(field.value, env)
         except (Missing, EvalError) as error:
-            return [], [Diagnostic("E0406", f"`{field.name}` has no value here: {error}",
-                                   (Label(field.span),), help=("mend the rule",))]
+            return None, [Diagnostic("E0406", f"`{field.name}` has no value here: {error}",
+                                     (Label(field.span),), help=("mend the rule",))]
     if values.get("when") is False:
-        return [], []
-    dim_in, dim_out = values.get("dim_in"), values.get("dim_out")
-    if not isinstance(dim_in, Quantity) or not isinstance(dim_out, Quantity):
-        return [], [Diagnostic("E0409", f"`bring weight {member.name}` needs dim_in and dim_out",
-                               (Label(member.span),), help=("add `dim_in = ...  dim_out = ...`",))]
-    return [Brought(target, member.name, int(dim_in.value), int(dim_out.value))], []
+        return None, []
+    kind = values.get("kind")
+    sizes = {
+        k: int(v.value) for k, v in values.items() if isinstance(v, Quantity)
+    }
+    if any(v < 1 for v in sizes.values()):
+        return None, [_empty(member)]
+    return Brought(
+        target, member.name, member.what == "weight", member.after, sizes.get("dim_in", 0),
+        sizes.get("dim_out", 0), sizes.get("count", 1),
+        kind.name if isinstance(kind, Symbol) else "elementwise",
+    ), []
 
 
-def _unsupported(member: Bring) -> Diagnostic:
-    return Diagnostic("E0408", "this version simulates no brought ops, only brought weights",
-                      (Label(member.span),), help=("bring a weight instead, or add to cost.flops",))
+def _empty(member: Bring) -> Diagnostic:
+    return Diagnostic("E0409", f"`bring {member.what} {member.name}` has a size below 1 here",
+                      (Label(member.span),), help=("mend the rule, or give it `when: ...`",))
+
+
+def _misfit(
+    instances: Sequence[Instance], brought: Brought, widths: tuple[int, int]
+) -> Diagnostic:
+    found = next(
+        (Label(m.span, f"{widths[0]} wide") for i in instances for m in i.technique.members
+         if isinstance(m, Bring) and m.name == brought.name), None,
+    )
+    return Diagnostic(
+        "E0409", f"what `{brought.name}` yields after {brought.target} does not fit its readers",
+        (found,) if found else (),
+        why=f"it is {widths[0]} wide, and what it replaces is {widths[1]} wide",
+        help=("bring a last weight whose dim_out is the width that the readers expect",),
+    )
+
+
+def unused_brings(
+    instances: Sequence[Instance], used: set[tuple[str, int]]
+) -> list[Diagnostic]:
+    """Warn of `bring`s whose pattern names nothing in this model."""
+    return [
+        Diagnostic(
+            "W0401", f"`bring {m.what} {m.name}` finds no op to stand at here",
+            (Label(m.globs[0].span, "no op has such a name"),
+             Label(i.use.span, "in `use`", primary=False)),
+            severity="warning",
+            help=("name matrix products after `on`, any ops after `after`",),
+        )
+        for i in instances for k, m in enumerate(i.technique.members)
+        if isinstance(m, Bring) and m.globs and (i.use.instance, k) not in used
+    ]
+
+

@@ -23,6 +23,7 @@ def mesh_of(
     """Return the mesh that the techniques' axes make of the scenario's devices."""
     sizes: dict[str, int] = {}
     owners: dict[str, tuple[Instance, Axis]] = {}
+    nested: dict[str, str] = {}
     diagnostics: list[Diagnostic] = []
     for instance in instances:
         for member in instance.technique.members:
@@ -35,11 +36,15 @@ def mesh_of(
                 diagnostics.append(_two_sizes(before, (instance, member), sizes, size))
             sizes[member.name] = size
             owners[member.name] = (instance, member)
+            if member.inside is not None:
+                nested[member.name] = member.inside
     diagnostics += _unknown_axes(scenario, sizes)
     cluster = scenario.cluster
-    mesh = build_mesh(sizes, scenario.mesh_order, cluster.devices, cluster.devices_per_node)
+    mesh = build_mesh(
+        sizes, scenario.mesh_order, cluster.devices, cluster.devices_per_node, nested
+    )
     if mesh is None:
-        diagnostics.append(_does_not_divide(scenario, sizes, owners))
+        diagnostics.append(_does_not_divide(scenario, sizes, owners, nested))
     return mesh, diagnostics
 
 
@@ -74,11 +79,16 @@ def _two_sizes(
 
 
 def _does_not_divide(
-    scenario: Scenario, sizes: Mapping[str, int], owners: Mapping[str, tuple[Instance, Axis]]
+    scenario: Scenario, sizes: Mapping[str, int], owners: Mapping[str, tuple[Instance, Axis]],
+    nested: Mapping[str, str],
 ) -> Diagnostic:
     product = 1
-    for size in sizes.values():
-        product *= size
+    for name, size in sizes.items():
+        product *= size if name not in nested else 1
+    if product and scenario.cluster.devices % product == 0:
+        return _does_not_nest(scenario, sizes, owners, nested, product)
+    sizes = {n: s for n, s in sizes.items() if n not in nested}
+    owners = {n: o for n, o in owners.items() if n not in nested}
     text = " x ".join(f"{n} {s}" for n, s in sorted(sizes.items()))
     labels = [Label(i.use.span, f"{n} = {sizes[n]}", k == 0)
               for k, (n, (i, _)) in enumerate(sorted(owners.items()))]
@@ -91,6 +101,27 @@ def _does_not_divide(
         tuple(labels),
         why=f"what the other axes leave becomes `{REMAINDER}`, so they must divide the devices",
         help=(f"use a multiple of {product} devices, or lower a degree",),
+    )
+
+
+def _does_not_nest(
+    scenario: Scenario, sizes: Mapping[str, int], owners: Mapping[str, tuple[Instance, Axis]],
+    nested: Mapping[str, str], product: int,
+) -> Diagnostic:
+    rest = scenario.cluster.devices // product
+    whole = {**sizes, REMAINDER: rest}
+    name, of = next(
+        (n, o) for n, o in sorted(nested.items())
+        if o not in whole or sizes[n] < 1 or whole[o] % sizes[n]
+    )
+    instance, axis = owners[name]
+    return Diagnostic(
+        "E0404",
+        f"an axis `{name}` of {sizes[name]} does not fit into `{of}` of {whole.get(of, 1)}",
+        (Label(instance.use.span, f"{name} = {sizes[name]}"),
+         Label(axis.span, f"inside {of}", primary=False)),
+        why=f"it regroups the members of `{of}`, so its size must divide theirs",
+        help=(f"choose a size that divides {whole.get(of, 1)}, or use more devices",),
     )
 
 

@@ -12,9 +12,11 @@ from llamasim.language.ast import (
     Call,
     Cond,
     Effect,
+    Exchange,
     Expr,
     Overlap,
     Path,
+    Place,
     Rule,
     Unary,
     Write,
@@ -45,8 +47,10 @@ def effect_values(effect: Effect) -> tuple[Expr, ...]:
     """Return the expressions that an effect evaluates."""
     if isinstance(effect, Write):
         return (effect.value,)
-    if isinstance(effect, Overlap) and effect.share is not None:
+    if isinstance(effect, Overlap | Place) and effect.share is not None:
         return (effect.share,)
+    if isinstance(effect, Exchange):
+        return (effect.amount,)
     return ()
 
 
@@ -71,6 +75,7 @@ def signatures(
     for instance, rule in rules:
         exprs = [rule.where] if rule.where is not None else []
         exprs += [v for e in rule.effects for v in effect_values(e)]
+        exprs += rule.tokens or ()
         exprs = [e for e in exprs if reads_layer(e, instance.lets)]
         if exprs:
             varying.append((instance, exprs))
@@ -90,7 +95,8 @@ def _matches(
 ) -> tuple[Hashable, ...]:
     return tuple(
         tuple(
-            selected(full_name(block, index, n), rule.globs, rule.excepts, instance.use.scope)
+            selected(
+                block, full_name(block, index, n), rule.globs, rule.excepts, instance.use.scope)
             for n in element_names(block, rule.element)
         )
         for instance, rule in patterns

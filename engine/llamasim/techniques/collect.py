@@ -27,7 +27,7 @@ from llamasim.language.ast import (
     Write,
 )
 from llamasim.language.cells import CELLS, Stratum
-from llamasim.techniques.applied import Key, Obligation
+from llamasim.techniques.applied import Key, Obligation, Placed
 from llamasim.techniques.environment import Env
 from llamasim.techniques.instances import Instance
 from llamasim.techniques.merge import Contribution
@@ -39,11 +39,15 @@ _PER_TOKEN = ("cost.flops", "cost.read", "cost.write")
 
 @attrs.frozen
 class RuleUse:
-    """A rule of an instance, with its number within the technique."""
+    """A rule of an instance, with its number within the technique.
+
+    `implied` ones stand for fields of `bring`.
+    """
 
     instance: Instance
     number: int
     rule: Rule
+    implied: bool = False
 
     @property
     def key(self) -> tuple[str, int]:
@@ -103,7 +107,8 @@ class Collector:
     )
     hidden: dict[tuple[str, str, str, str], float] = attrs.field(factory=dict)
     dropped: set[str] = attrs.field(factory=set)
-    places: dict[Key, str] = attrs.field(factory=dict)
+    places: dict[Key, dict[Placed, Span]] = attrs.field(factory=lambda: defaultdict(dict))
+    runs: dict[tuple[str, str, str], float] = attrs.field(factory=dict)
     fused: dict[str, str] = attrs.field(factory=dict)
     matched: Counter[tuple[str, int]] = attrs.field(factory=Counter)
     rules: dict[Key, list[RuleUse]] = attrs.field(factory=lambda: defaultdict(list))
@@ -114,9 +119,9 @@ class Collector:
         try:
             self._apply(effect, site)
         except Missing as missing:
-            self._report(site.use, effect.span, f"this element has no `{missing}`", "E0407")
+            self.report(site.use, effect.span, f"this element has no `{missing}`", "E0407")
         except EvalError as error:
-            self._report(site.use, error.span, error.message, "E0406")
+            self.report(site.use, error.span, error.message, "E0406")
 
     def _apply(self, effect: Effect, site: Site) -> None:
         target = site.target
@@ -127,7 +132,8 @@ class Collector:
         elif isinstance(effect, Drop):
             self.dropped.add(target[1])
         elif isinstance(effect, Place):
-            self.places[target] = effect.where
+            share = 1.0 if effect.share is None else _number(evaluate(effect.share, site.env))
+            self._place(site.use, Placed(effect.where, share), effect.span, target)
         elif isinstance(effect, Fuse):
             self.fused[target[1]] = effect.name
         elif isinstance(effect, Overlap):
@@ -136,8 +142,10 @@ class Collector:
                 key = (*target, effect.what, phase)
                 self.hidden[key] = min(share, self.hidden.get(key, 1.0))
         elif isinstance(effect, Run):
-            self._report(site.use, effect.span,
-                         "this version simulates no second model in a step", "E0408")
+            times = _number(evaluate(effect.times, site.env))
+            for phase in site.phases:
+                name = (site.use.instance.use.instance, effect.model, phase)
+                self.runs[name] = self.runs.get(name, 0.0) + times
         else:
             self._oblige(effect, site)
 
@@ -156,6 +164,25 @@ class Collector:
         )
         for phase in site.phases if cell.phased else ("",):
             self.cells[(*site.target, phase, effect.cell)].append(contribution)
+
+    def _place(self, use: RuleUse, placed: Placed, span: Span, target: Key) -> None:
+        held = self.places[target]
+        held.setdefault(placed, span)
+        if len(held) < 2 or not 0.0 <= placed.share <= 1.0:
+            if not 0.0 <= placed.share <= 1.0:
+                self.report(use, span, "a share lies between 0 and 100 %", "E0406")
+            return
+        other = next(s for p, s in held.items() if p != placed)
+        found = Diagnostic(
+            "E0304", f"{target[0]} `{target[1]}` is placed twice",
+            (Label(span, "here"), Label(other, "and here", primary=False),
+             Label(use.instance.use.span, "in `use`", primary=False)),
+            why="the order of rules has no meaning, so neither can win",
+            help=("narrow one of the rules, or use one of the techniques",),
+        )
+        if not any(d.code == "E0304" and d.labels[:2] == found.labels[:2]
+                   for d in self.diagnostics):
+            self.diagnostics.append(found)
 
     def _shard(self, use: RuleUse, effect: Shard, target: Key) -> None:
         held = self.shards[target]
@@ -195,7 +222,8 @@ class Collector:
             until = min(filter(None, (until, before.until)), default=None)
         held[(verb, axis)] = Obligation(verb, axis, covered, until, amount, slope, where)
 
-    def _report(self, use: RuleUse, span: Span, message: str, code: str) -> None:
+    def report(self, use: RuleUse, span: Span, message: str, code: str) -> None:
+        """Note a mistake of a rule, once."""
         diagnostic = Diagnostic(
             code,
             message,
@@ -225,6 +253,25 @@ def plain(value: Value) -> float | str | bool:
 
 def _number(value: Value) -> float:
     return value.value if isinstance(value, Quantity) else float(plain(value) is True)
+
+
+def token_span(
+    tokens: tuple[Expr, Expr], env: Env, collector: Collector, use: RuleUse
+) -> tuple[float, float] | None:
+    """Return the positions that a rule's `tokens` name, or None with a diagnostic."""
+    try:
+        low, high = (_number(evaluate(t, env)) for t in tokens)
+    except (Missing, EvalError) as error:
+        collector.report(use, tokens[0].span, f"`tokens` has no value here: {error}", "E0406")
+        return None
+    if low < high and (low >= 0) == (high > 0):
+        return low, high
+    collector.report(
+        use, tokens[0].span,
+        f"`tokens` from {low:g} to {high:g} is no range from the start or from the newest token",
+        "E0406",
+    )
+    return None
 
 
 def matches(where: Expr | None, env: Env) -> bool:

@@ -1,14 +1,12 @@
-"""The elements of a block that rules can name, and the weights that techniques bring."""
+"""The elements of a block that rules can name, and the names that patterns see."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import attrs
-
 from llamasim.language import glob_matches
 from llamasim.language.ast import Glob
-from llamasim.model.graph import Activation, Block, Dim, Op, Weight
+from llamasim.model.graph import Block, Op
 
 
 def element_names(block: Block, element: str) -> dict[str, str]:
@@ -35,61 +33,25 @@ def full_name(block: Block, index: int | None, name: str) -> str:
     return f"layers.{index}.{name}" if name else f"layers.{index}"
 
 
-def selected(name: str, globs: Iterable[Glob], excepts: Iterable[Glob], scope: str | None) -> bool:
-    """Whether a full name is within a rule's patterns (all names when there are none)."""
-    chosen = list(globs)
-    if chosen and not any(glob_matches(g.text, name) for g in chosen):
+def selected(
+    block: Block, name: str, globs: Iterable[Glob], excepts: Iterable[Glob], scope: str | None
+) -> bool:
+    """Whether an element's full name is within a rule's patterns (if it has any)."""
+    chosen = tuple(globs)
+    if chosen and not any(_names(g.text, block, name) for g in chosen):
         return False
-    if any(glob_matches(g.text, name) for g in excepts):
+    if any(_names(g.text, block, name) for g in excepts):
         return False
-    return scope is None or glob_matches(scope, name)
+    return scope is None or _names(scope, block, name)
 
 
-@attrs.frozen
-class Brought:
-    """A weight that a technique adds beside a matrix product: (in, out) and whether it trains."""
-
-    target: str
-    name: str
-    dim_in: int
-    dim_out: int
-
-
-def with_paths(block: Block, brought: Iterable[Brought]) -> Block:
-    """Return the block with brought weights as paths beside their targets.
-
-    The first weight of a path takes the target's input, each next one the previous one's output;
-    the last one's output joins the target's.
+def _names(glob: str, block: Block, name: str) -> bool:
+    """Whether a pattern names an element; one that begins with a model's name, only that model's.
     """
-    paths: dict[str, list[Brought]] = {}
-    for b in brought:
-        paths.setdefault(b.target, []).append(b)
-    if not paths:
-        return block
-    weights: dict[str, Weight] = dict(block.weights)
-    activations: dict[str, Activation] = dict(block.activations)
-    ops: list[Op] = []
-    for op in block.ops:
-        ops.append(op)
-        source = op.inputs[0]
-        for b in paths.get(op.name, ()):
-            source = _add_path(b, op.name, source, weights, activations, ops)
-    return attrs.evolve(block, weights=weights, activations=activations, ops=tuple(ops))
-
-
-def _add_path(
-    b: Brought,
-    target: str,
-    source: str,
-    weights: dict[str, Weight],
-    activations: dict[str, Activation],
-    ops: list[Op],
-) -> str:
-    name = f"{target}.{b.name}"
-    weights[name] = Weight(name, (Dim("dim_in", b.dim_in), Dim("dim_out", b.dim_out)))
-    activations[name] = Activation(name, (Dim("path", b.dim_out),))
-    ops.append(Op(name, "matmul", (source,), name, name, (source,)))
-    return name
+    owner = f"{block.owner}."
+    if glob.startswith(owner):
+        return glob_matches(glob, owner + name)
+    return glob_matches(glob, name)
 
 
 def op_of(block: Block, element: str) -> Mapping[str, Op]:

@@ -28,19 +28,31 @@ def data(size_bytes: float) -> Quantity:
     return Quantity(size_bytes * 8, DATA)
 
 
+#: What rules can read about a model.
+_COUNTS = ("layers", "hidden", "ffn", "heads", "kv_heads", "head_dim", "vocab", "context",
+           "experts", "experts_per_token")
+_MODEL = (*_COUNTS, "params", "active_params", "tied", "gated")
+
+
+def model_attribute(graph: Graph, name: str) -> Value | None:
+    """Return what rules read as `model.NAME`, or None where there is no such attribute."""
+    model = graph.model
+    if name in _COUNTS:
+        return number(getattr(model, name))
+    if name == "params":
+        return number(graph.params)
+    if name == "active_params":
+        return number(graph.active_params)
+    return {"tied": model.tied, "gated": model.gated}.get(name)
+
+
 def global_names(scenario: Scenario, graph: Graph) -> dict[tuple[str, ...], Value]:
     """Return every name that holds for the whole scenario: model.*, cluster.*, workload.*."""
-    m, c, w = graph.model, scenario.cluster, scenario.workload
+    c, w = scenario.cluster, scenario.workload
     names: dict[str, Value] = {
-        f"model.{k}": number(getattr(m, k))
-        for k in ("layers", "hidden", "ffn", "heads", "kv_heads", "head_dim", "vocab", "context",
-                  "experts", "experts_per_token")
+        f"model.{a}": v for a in _MODEL if (v := model_attribute(graph, a)) is not None
     }
     names |= {
-        "model.params": number(graph.params),
-        "model.active_params": number(graph.active_params),
-        "model.tied": m.tied,
-        "model.gated": m.gated,
         "cluster.devices": number(c.devices),
         "cluster.nodes": number(c.nodes),
         "cluster.devices_per_node": number(c.devices_per_node),
@@ -86,6 +98,8 @@ class Env:
         if head == "layer":
             return self.layer.get(path[1]) if self.layer else None
         known = self.names.get(path)
+        if known is None and len(path) == 2 and head in self.instance.models:
+            known = model_attribute(self.instance.models[head], path[1])
         if known is None and self.view is not None:
             known = self.view(path, self.unsharded)
         return known

@@ -6,9 +6,24 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from llamasim.diagnostics import Diagnostic, Label, Span
-from llamasim.language import Program, Value, bind
-from llamasim.language.ast import Conflicts, Const, Expr, Function, Let, Module, Refines, Technique
+from llamasim import catalog
+from llamasim.diagnostics import Diagnostic, Label, Span, nearest
+from llamasim.language import Program, Symbol, Value, bind
+from llamasim.language.ast import (
+    Conflicts,
+    Const,
+    Expr,
+    ExtraModel,
+    Function,
+    Let,
+    Module,
+    Param,
+    Path,
+    Refines,
+    Technique,
+)
+from llamasim.model import resolve
+from llamasim.model.graph import Graph
 from llamasim.scenario.spec import Scenario, Use
 
 
@@ -19,6 +34,7 @@ class Instance:
     Attributes:
         name: full dotted name of the technique.
         params: bound parameters; `lets` and `consts` are evaluated where they are read.
+        models: further models by the names that the rules give them.
 
     """
 
@@ -30,6 +46,7 @@ class Instance:
     lets: Mapping[str, Expr]
     consts: Mapping[str, Expr]
     functions: Mapping[str, Function]
+    models: Mapping[str, Graph] = attrs.field(factory=dict, eq=False, repr=False)
 
     @property
     def refined(self) -> frozenset[str]:
@@ -51,12 +68,15 @@ def instantiate(
         params, said = bind(module, technique, use.args, use.arg_spans, use.span)
         diagnostics += said
         if not any(d.is_error for d in said):
-            instances.append(_instance(use, module, technique, params))
+            models, said = _models(use, technique, params)
+            diagnostics += said
+            instances.append(_instance(use, module, technique, params, models))
     return instances, diagnostics + _conflicts(instances)
 
 
 def _instance(
-    use: Use, module: Module, technique: Technique, params: Mapping[str, Value]
+    use: Use, module: Module, technique: Technique, params: Mapping[str, Value],
+    models: Mapping[str, Graph],
 ) -> Instance:
     return Instance(
         name=use.technique,
@@ -67,6 +87,39 @@ def _instance(
         lets={m.name: m.value for m in technique.members if isinstance(m, Let)},
         consts={i.name: i.value for i in module.items if isinstance(i, Const)},
         functions={i.name: i for i in module.items if isinstance(i, Function)},
+        models=models,
+    )
+
+
+def _models(
+    use: Use, technique: Technique, params: Mapping[str, Value]
+) -> tuple[dict[str, Graph], list[Diagnostic]]:
+    """Return the models that parameters name, by parameter and by `model NAME = ...`."""
+    found: dict[str, Graph] = {}
+    diagnostics: list[Diagnostic] = []
+    named: dict[str, str] = {}
+    for member in technique.members:
+        if isinstance(member, Param) and member.type == "Model":
+            value = params.get(member.name)
+            if isinstance(value, Symbol):
+                named[member.name] = value.name
+        elif isinstance(member, ExtraModel) and isinstance(member.value, Path):
+            named[member.name] = named.get(member.value.text, member.value.text)
+    for name, wanted in named.items():
+        model = catalog.get_model(wanted)
+        if model is not None:
+            found[name] = resolve(model, name)
+        elif wanted not in (named[n] for n in found):
+            diagnostics.append(_unknown_model(use, name, wanted))
+    return found, diagnostics
+
+
+def _unknown_model(use: Use, name: str, wanted: str) -> Diagnostic:
+    near = nearest(wanted, catalog.ids("models"))
+    return Diagnostic(
+        "E0234", f"there is no model `{wanted}`",
+        (Label(use.arg_spans.get(name, use.span), "not in the catalog"),),
+        help=(f"did you mean `{near}`?" if near else "`llamasim catalog models` lists them",),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -30,17 +30,21 @@ class Group:
 
 @attrs.frozen
 class Axis:
-    """A mesh axis: its size, the distance between its members in device numbers, its group."""
+    """A mesh axis: its size, the distance between its members in device numbers, its group.
+
+    One that lies `inside` another regroups that axis' members and adds no devices.
+    """
 
     name: str
     size: int
     stride: int
     group: Group
+    inside: str | None = None
 
 
 @attrs.frozen
 class Mesh:
-    """All axes, outermost first."""
+    """All axes, outermost first, those inside others last."""
 
     axes: tuple[Axis, ...]
     by_name: Mapping[str, Axis] = attrs.field(init=False, eq=False, repr=False)
@@ -55,40 +59,75 @@ class Mesh:
         found = self.by_name.get(axis)
         return found.size if found else 1
 
-    def group(self, axis: str) -> Group:
-        """Return the devices along an axis (or along `replicas`: dp and cp together)."""
-        names = (REMAINDER, "cp") if axis == REPLICAS else (axis,)
-        return self.joint(names, axis)
+    def members(self, axis: str) -> tuple[str, ...]:
+        """Return the axes that a name stands for: `replicas` for dp and cp together."""
+        if axis != REPLICAS:
+            return (axis,)
+        return tuple(n for n in (REMAINDER, "cp") if n in self.by_name) or (REMAINDER,)
 
-    def joint(self, names: Sequence[str], label: str) -> Group:
-        """Return the devices along several axes together."""
+    def group(self, axis: str) -> Group:
+        """Return the devices along an axis (or along `replicas`)."""
+        names = self.members(axis)
+        return self.joint(names, "+".join(names))
+
+    def joint(self, names: Sequence[str], label: str, beside: Iterable[str] = ()) -> Group:
+        """Return the devices along several axes together, one of each group along axes `beside`
+        them that lie inside them.
+        """
         size = per_node = 1
         for name in names:
             found = self.by_name.get(name)
             if found:
                 size *= found.size
                 per_node *= found.group.per_node
+        for name in sorted(set(beside)):
+            inner = self.by_name.get(name)
+            if inner and inner.inside in names and name not in names:
+                size = max(1, size // inner.size)
+                per_node = max(1, per_node // inner.group.per_node)
         return Group(label, size, per_node)
+
+    def ways(self, axis: str, beside: Iterable[str]) -> int:
+        """Return over how many devices an axis splits a tensor that axes `beside` split too."""
+        return self.joint(self.members(axis), axis, beside).size
 
 
 def build_mesh(
-    sizes: Mapping[str, int], order: Sequence[str], devices: int, per_node: int
+    sizes: Mapping[str, int],
+    order: Sequence[str],
+    devices: int,
+    per_node: int,
+    inside: Mapping[str, str] | None = None,
 ) -> Mesh | None:
-    """Lay axes over devices; None when they do not divide them. `dp` takes the rest."""
+    """Lay axes over devices; None when they do not divide them. `dp` takes the rest.
+
+    `inside` names the axis that an axis regroups; its members are next to each other.
+    """
+    nested = dict(inside or {})
     product = 1
     for name, size in sizes.items():
-        product *= size if name != REMAINDER else 1
+        product *= size if name != REMAINDER and name not in nested else 1
     if product == 0 or devices % product:
         return None
-    full = {**sizes, REMAINDER: devices // product}
+    full = {n: s for n, s in sizes.items() if n not in nested}
+    full[REMAINDER] = devices // product
     axes: list[Axis] = []
     stride = 1
     for name in reversed(_ordered(full, order)):
         size = full[name]
-        inside = _within_node(size, stride, per_node)
-        axes.append(Axis(name, size, stride, Group(name, size, inside)))
+        within = _within_node(size, stride, per_node)
+        axes.append(Axis(name, size, stride, Group(name, size, within)))
         stride *= size
-    return Mesh(tuple(reversed(axes)))
+    axes.reverse()
+    outer = {a.name: a for a in axes}
+    for name, of in sorted(nested.items()):
+        size = sizes[name]
+        if of not in outer or size < 1 or outer[of].size % size:
+            return None
+        step = outer[of].stride
+        within = _within_node(size, step, per_node)
+        axes.append(Axis(name, size, step, Group(name, size, within), of))
+    return Mesh(tuple(axes))
 
 
 def _within_node(size: int, stride: int, per_node: int) -> int:

@@ -34,6 +34,7 @@ class ViewSource:
 
     def of(self, element: str, name: str) -> Callable[[tuple[str, ...], bool], Value | None]:
         """Return the view of one element."""
+        name = name.partition("@")[0]
         if element == "op":
             op = next((o for o in self.block.ops if o.name == name), None)
         else:
