@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,7 @@ from llamasim.cli.support import headline, read_scenario, say, stop
 
 if TYPE_CHECKING:
     from llamasim.plan.spec import Plan
+    from llamasim.scenario.spec import Scenario
 
 
 @click.command(name="plan")
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 def command(
     scenario: str, overrides: tuple[str, ...], rules: tuple[str, ...], as_json: bool
 ) -> None:
-    """Show what SCENARIO's techniques change: cells written, collectives added, memory."""
-    import attrs
+    """Show what SCENARIO's techniques write and change: cells, memory, work, collectives.
 
+    Each technique is left out alone, and the plan without it is compared. `llamasim explain`
+    derives single values.
+    """
     from llamasim.plan import compile_plan
 
     read = read_scenario(scenario, overrides, rules, as_json=as_json)
@@ -31,43 +34,85 @@ def command(
     stop(said, as_json=as_json)
     assert plan is not None
     if as_json:
-        rows = [attrs.asdict(r) for r in plan.ledger]
-        click.echo(json.dumps({"plan_hash": plan.hash, "ledger": rows}, indent=2))
+        click.echo(json.dumps(_plain(plan, read), indent=2, allow_nan=False))
         return
     say(said)
     click.echo(f"{read.name}: {headline(read)}\nplan {plan.hash}\n")
-    click.echo(_text(plan))
+    click.echo(_text(plan, read))
 
 
-def _text(plan: Plan) -> str:
-    from llamasim.plan.spec import CommWork
-    from llamasim.report.layout import columns, gib
+def _plain(plan: Plan, scenario: Scenario) -> dict[str, Any]:
+    import attrs
+
+    from llamasim.study.ablation import ablation, change_json, measure_json
+    from llamasim.study.measure import measure
+
+    return {
+        "plan_hash": plan.hash,
+        "mesh": {a.name: a.size for a in plan.axes},
+        "ledger": [attrs.asdict(r) for r in plan.ledger],
+        "device": measure_json(measure(plan, scenario)),
+        "changes": [change_json(c) for c in ablation(scenario, plan)],
+    }
+
+
+def _text(plan: Plan, scenario: Scenario) -> str:
+    from llamasim.report.ablation import change_lines, measure_lines
+    from llamasim.study.ablation import ablation
+    from llamasim.study.measure import measure
 
     lines = ["Mesh: " + (" x ".join(f"{a.name} {a.size}" for a in plan.axes) or "one device"), ""]
+    lines += measure_lines(measure(plan, scenario), serving=scenario.workload.serving)
+    if scenario.use:
+        lines += ["", *change_lines(ablation(scenario, plan)), "", *_ledger(plan)]
+    return "\n".join([*lines, "", *_blocks(plan), "", *_collectives(plan)])
+
+
+def _ledger(plan: Plan) -> list[str]:
+    """Return which rule wrote what, with what its expression comes to."""
+    from llamasim.report.layout import columns
+
+    lines = ["What the rules write (`llamasim explain` says why a value is what it is)"]
     for name in dict.fromkeys(r.technique for r in plan.ledger):
-        lines.append(name)
         rows = [
-            (r.verb, _short(f"{r.cell} {r.value}".strip(), 40), f"{r.matched} {r.element}",
-             _short(r.pattern, 22), r.place)
+            (r.verb, _short(f"{r.cell} {r.value}".strip(), 34), _short(_worth(r), 16),
+             f"{r.matched} {r.element}", _short(r.pattern, 20), r.place)
             for r in plan.ledger if r.technique == name
         ]
-        lines += [columns(rows), ""]
-    lines.append("Blocks on one device")
+        lines += [f"  {name}", columns(rows, indent=4)]
+    return lines
+
+
+def _worth(row: Any) -> str:
+    return f"= {row.evaluated}" if row.evaluated and row.evaluated != row.value else ""
+
+
+def _blocks(plan: Plan) -> list[str]:
+    from llamasim.report.layout import columns, gib
+
     table = [("block", "layers", "weights", "gradients", "optimizer", "kept a token", "KV a token")]
     for b in plan.blocks:
         table.append((b.name, str(max(1, len(b.layers))), gib(b.weight_bytes), gib(b.grad_bytes),
                       gib(b.optimizer_bytes), f"{b.saved_per_token:,.0f} B",
                       f"{b.kv_per_token:,.0f} B"))
-    lines += [columns(table, right="123456"), "", "Collectives of a layer"]
+    return ["Blocks on one device", columns(table, right="123456")]
+
+
+def _collectives(plan: Plan) -> list[str]:
+    from llamasim.plan.spec import CommWork
+    from llamasim.report.layout import columns
+    from llamasim.study.explain.text import amount
+
     layer = max(plan.blocks, key=lambda b: len(b.layers))
     moved = [
         (phase, w.kind, w.name, f"over {w.group.axis} ({w.group.size})",
-         f"{w.bytes_per_token:,.0f} B a token" if w.bytes_per_token else gib(w.bytes_fixed))
+         f"{amount(w.bytes_per_token, 'B')} a token" if w.bytes_per_token
+         else amount(w.bytes_fixed, "B"))
         for phase, works in (*layer.work.items(), ("reduce", layer.reduce))
         for w in works if isinstance(w, CommWork)
     ]
-    lines.append(columns(moved) or "  none")
-    return "\n".join(lines)
+    return ["Collectives of a layer (`llamasim explain SCENARIO comm@TENSOR` says why)",
+            columns(moved) or "  none"]
 
 
 def _short(text: str, width: int) -> str:

@@ -8,6 +8,7 @@ from llamasim.diagnostics import Diagnostic
 from llamasim.model import resolve
 from llamasim.plan import program_of
 from llamasim.plan.blocks import BlockLowering
+from llamasim.plan.compile import build
 from llamasim.plan.lower import lower, lower_blocks
 from llamasim.plan.passes import Passes
 from llamasim.plan.spec import Plan, StepShape
@@ -87,7 +88,9 @@ def case_of(scenario: Scenario) -> tuple[Case | None, list[Diagnostic]]:
     if applied is None:
         return None, said
     plan, more = lower(applied, scenario)
-    said += more
+    if plan is not None and applied.extras:
+        plan, more = build(resolve(scenario.model), program, scenario)
+    said += [d for d in more if d not in said]
     if plan is None:
         return None, said
     return Case(scenario, applied, tuple(lower_blocks(applied, scenario)[0]), plan), said

@@ -7,15 +7,19 @@ from collections.abc import Iterator
 import attrs
 
 from llamasim.language.ast import Exchange, Gather, Overlap, Reduce, Rotate
+from llamasim.language.ast import Place as Place_
+from llamasim.plan.copies import saved_copies
 from llamasim.plan.flow import PARTIAL, REPLICATED, Flow, Move
 from llamasim.plan.gradients import gathers_after_update, gathers_in_use, reductions
 from llamasim.plan.local import Local
-from llamasim.plan.passes import Passes, weight_copy
+from llamasim.plan.memory import kept_names
+from llamasim.plan.passes import Passes
 from llamasim.plan.spec import CommWork
 from llamasim.study.explain.case import Case, Place
 from llamasim.study.explain.placement import made_by, sibling, words
 from llamasim.study.explain.sites import rule_sites, shards
 from llamasim.study.explain.tree import Node, Site
+from llamasim.study.measure import message_bytes
 
 
 def comm_node(case: Case, place: Place) -> Node:
@@ -25,8 +29,10 @@ def comm_node(case: Case, place: Place) -> Node:
     if place.name in block.activations:
         for phase in case.phases:
             found += _activation(case, place, phase)
+        found += _kept(case, place)
     if place.name in block.weights:
         found += _weight(case, place)
+    found += _host(case, place)
     found += _boundary(case, place)
     note = "" if found else "nothing moves it: it is where its users want it"
     unit = "movement" if len(found) == 1 else "movements"
@@ -36,11 +42,15 @@ def comm_node(case: Case, place: Place) -> Node:
 def _activation(case: Case, place: Place, phase: str) -> Iterator[Node]:
     """Yield the movements of an activation (in the backward pass: and of its gradient)."""
     for work in case.lowering(place).plan.work.get(phase, ()):
-        if isinstance(work, CommWork) and work.name == place.name:
+        if isinstance(work, CommWork) and work.name == place.name and not _of_weight(work):
             gradient = work.reason.startswith("activation_grad")
             why, sites = _why(case, place, phase, work, gradient=gradient)
             what = "of its gradient " if gradient else ""
             yield _message(case, work, phase, f"{phase} {work.kind} {what}", why, sites)
+
+
+def _of_weight(work: CommWork) -> bool:
+    return work.kind == "copy" and work.reason.startswith("weight ")
 
 
 def _message(
@@ -49,11 +59,11 @@ def _message(
     """Return one collective with its size."""
     shape = case.shape(phase)
     count = shape.sequences if work.basis == "sequences" else shape.tokens
-    value = work.bytes_per_token * count + work.bytes_fixed
+    value = message_bytes(work, shape)
     basis = "sequences" if work.basis == "sequences" else "tokens"
     inputs: tuple[Node, ...] = ()
     formula = ""
-    if work.bytes_per_token:
+    if work.bytes_per_token and work.runs == 1.0:
         formula = f"{{message}} x {{{basis}}}"
         inputs = (Node("message", work.bytes_per_token, "B", note=f"for each of the {basis}"),
                   Node(basis, count))
@@ -166,8 +176,8 @@ def _overlaps(case: Case, place: Place, element: str) -> tuple[Site, ...]:
 
 
 def _placed(case: Case, place: Place) -> tuple[Site, ...]:
-    found = rule_sites(case, place, "op", lambda e: hasattr(e, "where"))
-    return found or rule_sites(case, place, "weight", lambda e: hasattr(e, "where"))
+    found = rule_sites(case, place, "op", lambda e: isinstance(e, Place_))
+    return found or rule_sites(case, place, "weight", lambda e: isinstance(e, Place_))
 
 
 def _weight(case: Case, place: Place) -> Iterator[Node]:
@@ -182,7 +192,6 @@ def _weight(case: Case, place: Place) -> Iterator[Node]:
             yield _message(case, work, phase, f"{phase} {work.kind} of the weight", why, sites)
     if case.training:
         yield from _updates(case, place, local)
-    yield from _host(case, place)
 
 
 def _updates(case: Case, place: Place, local: Local) -> Iterator[Node]:
@@ -213,13 +222,29 @@ def _alone(case: Case, place: Place) -> Local:
 
 
 def _host(case: Case, place: Place) -> Iterator[Node]:
+    """Yield the copies of a weight, and of the cache of that name, that lie elsewhere."""
     for phase in case.phases:
         for work in case.lowering(place).plan.work.get(phase, ()):
-            if isinstance(work, CommWork) and work.kind == "copy" and (
-                    work.reason == weight_copy(case.lowering(place).local, place.name).reason
-            ) and work.name == place.name:
-                yield _message(case, work, phase, f"{phase} copy of the weight from the host",
-                               work.reason, _placed(case, place))
+            if not isinstance(work, CommWork) or work.kind != "copy":
+                continue
+            element = "kv_cache" if work.name == f"{place.name} cache" else "weight"
+            if element == "kv_cache" or (work.name == place.name and _of_weight(work)):
+                sites = (*rule_sites(case, place, element, lambda e: isinstance(e, Place_)),
+                         *_overlaps(case, place, element))
+                yield _message(case, work, phase, f"{phase} copy of the {element}", work.reason,
+                               sites)
+
+
+def _kept(case: Case, place: Place) -> Iterator[Node]:
+    """Yield the copies of an activation that is kept elsewhere between the two passes."""
+    local = case.lowering(place).local
+    names = kept_names(case.passes(place, "forward")) if case.training else []
+    for phase in ("forward", "backward") if place.name in names else ():
+        for work in saved_copies(local, phase, [place.name]):
+            sites = (*rule_sites(case, place, "activation", lambda e: isinstance(e, Place_)),
+                     *_overlaps(case, place, "activation"))
+            yield _message(case, work, phase, f"{phase} copy of the kept activation", work.reason,
+                           sites)
 
 
 def _boundary(case: Case, place: Place) -> Iterator[Node]:

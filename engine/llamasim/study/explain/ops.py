@@ -6,7 +6,15 @@ import attrs
 
 from llamasim.cost import Machine
 from llamasim.cost.ops import launch_seconds, op_cost
-from llamasim.cost.work import ATTENTION, FUSED_BACKWARD, amount, kv_tokens, visible_pairs
+from llamasim.cost.work import (
+    ATTENTION,
+    FUSED_BACKWARD,
+    amount,
+    cache_bytes,
+    kv_tokens,
+    visible_pairs,
+)
+from llamasim.language.ast import Fuse
 from llamasim.plan.spec import OpWork, StepShape
 from llamasim.plan.steps import Step
 from llamasim.study.explain.case import Case, Place
@@ -52,7 +60,7 @@ def amount_node(case: Case, place: Place, cell: str, phase: str) -> Node:
 def _kernel_sites(case: Case, place: Place, step: Step) -> tuple[Site, ...]:
     if len(step.ops) == 1:
         return ()
-    return rule_sites(case, place, "op", lambda e: type(e).__name__ == "Fuse")
+    return rule_sites(case, place, "op", lambda e: isinstance(e, Fuse))
 
 
 def _part(
@@ -91,13 +99,16 @@ def _flops(case: Case, place: Place, work: OpWork, phase: str, shape: StepShape)
         if scale != 1.0:
             terms[0] += " x {repeated}"
             inputs.append(Node("repeated", scale, note="runs, rules and the split of queries"))
+    again = " x {runs}" if work.runs != 1.0 and (work.flops_per_token or work.flops_fixed) else ""
+    if again:
+        inputs.append(Node("runs", work.runs))
     if work.flops_per_token:
         rows = _rows(case, work, phase, shape)
-        terms.append(f"{{per_row}} x {{{rows.name}}}")
+        terms.append(f"{{per_row}} x {{{rows.name}}}{again}")
         inputs += [Node("per_row", work.flops_per_token, "FLOP"),
                    *(() if any(i.name == rows.name for i in inputs) else (rows,))]
     if work.flops_fixed:
-        terms.append("{added}")
+        terms.append(f"{{added}}{again}")
         inputs.append(Node("added", work.flops_fixed, "FLOP", note="of a pass, by rules"))
     return Node("flops", value, "FLOP", formula=" + ".join(terms), inputs=tuple(inputs))
 
@@ -122,7 +133,7 @@ def _product(
         inputs.append(Node("rows_a_token", work.rows_share,
                            note="rows on this device for each: the split of tokens, op.rows, "
                                 "and experts a token passes"))
-    weights = [d for d in _weight_dims(case, place) if d.name != "experts"]
+    weights = [d for d in _weight_dims(case, place) if d.name not in ("experts", "copies")]
     return formula + "".join(f" x {{{d.name}}}" for d in weights), [*inputs, *weights]
 
 
@@ -172,15 +183,18 @@ def _bytes(case: Case, work: OpWork, cell: str, phase: str, shape: StepShape) ->
     if per_pair:
         add("{per_pair} x {pairs}", Node("per_pair", per_pair, "B", note="scores"),
             Node("pairs", shape.full_pairs))
-    if reads and work.read_per_kv_token:
+    if reads and (work.read_per_kv_token or work.kv_spans):
+        tokens = kv_tokens(work, shape)
+        size = cache_bytes(work.read_per_kv_token, work.kv_spans, shape, tokens)
+        note = "mean over ranges of tokens" if work.kv_spans else "the cache"
         add("{per_cached_token} x {cached_tokens}",
-            Node("per_cached_token", work.read_per_kv_token, "B", note="the cache"),
-            Node("cached_tokens", kv_tokens(work, shape)))
+            Node("per_cached_token", size / tokens if tokens else 0.0, "B", note=note),
+            Node("cached_tokens", tokens))
     if fixed:
-        touched = _touched(work, shape) if reads else 1.0
+        touched = _touched(work, shape) * work.pieces if reads else 1.0
         add("{weights} x {touched}" if touched != 1.0 else "{weights}",
             Node("weights", fixed, "B", note="the weight, or its gradient"),
-            *((Node("touched", touched, note="experts that some token chose"),)
+            *((Node("touched", touched, note="experts that some token chose, pieces"),)
               if touched != 1.0 else ()))
     formula = " + ".join(terms) or "0"
     scale = work.runs * (work.read_scale if reads else work.write_scale)

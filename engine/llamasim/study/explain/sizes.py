@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from llamasim.language.ast import Drop
+from llamasim.language.ast import Place as Place_
 from llamasim.model.graph import Dim
 from llamasim.study.explain.case import Case, Place
 from llamasim.study.explain.cells import cell_node
@@ -132,8 +134,13 @@ def _optimizer(case: Case, place: Place) -> Node:
 
 def _resting(case: Case, place: Place, element: str, node: Node) -> Node:
     """Say where a tensor lies, if not on the device."""
-    sites = rule_sites(case, place, element, lambda e: hasattr(e, "where"))
-    return attrs.evolve(node, sites=(*node.sites, *sites)) if sites else node
+    away = case.facts(place).away(element, place.name)
+    sites = rule_sites(case, place, element, lambda e: isinstance(e, Place_))
+    if not sites:
+        return node
+    lies = Node("elsewhere", 100 * away.share, "%", note=f"share of it on the {away.where}",
+                sites=sites)
+    return attrs.evolve(node, inputs=(*node.inputs, lies))
 
 
 def _cache(case: Case, place: Place) -> Node:
@@ -171,8 +178,9 @@ def activation_node(case: Case, place: Place) -> Node:
     formula += f" x {{{bits.name}}} / 8"
     value = local.bytes_per_token(place.name) * (
         shape.full_pairs if made.per_context else shape.tokens)
-    return Node("activation.bytes", value, "B", formula=formula,
-                inputs=(*inputs, bits, *placements(case, place), kept_node(case, place)))
+    return _resting(case, place, "activation", Node(
+        "activation.bytes", value, "B", formula=formula,
+        inputs=(*inputs, bits, *placements(case, place), kept_node(case, place))))
 
 
 def features_node(case: Case, place: Place) -> Node:
@@ -208,7 +216,7 @@ def tokens_node(case: Case, phase: str = "") -> Node:
 
 def kept_node(case: Case, place: Place) -> Node:
     """Return whether an activation is kept from its forward to its backward pass, and why."""
-    sites = rule_sites(case, place, "activation", lambda e: type(e).__name__ == "Drop")
+    sites = rule_sites(case, place, "activation", lambda e: isinstance(e, Drop))
     if not case.training:
         return Node("kept", False, note="inference has no backward pass")
     block = case.facts(place).block

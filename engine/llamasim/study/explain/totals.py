@@ -96,14 +96,20 @@ def _times(name: str, each: float, count: int, inputs: tuple[Node, ...]) -> Node
 
 
 def _tensors(case: Case, index: int, element: str, total: float) -> tuple[Node, ...]:
-    """Return the largest tensors of a block, and the rest of them in one."""
+    """Return the largest tensors of a block, and the rest of them in one.
+
+    Of a further model that runs beside, the block alone is known.
+    """
+    if index >= len(case.applied.blocks):
+        return ()
     facts = case.applied.blocks[index]
     layer = facts.layers[0] if facts.layers else None
     found = []
     for name in facts.block.weights:
         place = Place(index, layer, name)
-        node = sizes.bytes_node(case, place, element)
-        found.append(Node(name, node.value, "B", note=f"`{element}.bytes@{place.full}`"))
+        here = 1 - facts.away(element, name).share
+        size = here * float(sizes.bytes_node(case, place, element).value or 0.0)
+        found.append(Node(name, size, "B", note=f"`{element}.bytes@{place.full}`"))
     found.sort(key=lambda n: -float(n.value or 0.0))
     rest = total - sum(float(n.value or 0.0) for n in found[:LARGEST])
     listed = tuple(n for n in found[:LARGEST] if n.value)
@@ -134,7 +140,7 @@ def _activations(case: Case, rank: int, value: float) -> Node:
 
 def _cache(case: Case, rank: int, value: float) -> Node:
     parts = tuple(
-        _times(plan.name, plan.kv_per_token, count, _parts_of_cache(case, index))
+        _times(plan.name, plan.kv_per_token, count, _parts_of_cache(case, plan, index))
         for plan, index, count in _blocks(case, rank) if plan.kv_per_token
     )
     each = sum(float(p.value or 0.0) for p in parts)
@@ -147,13 +153,19 @@ def _cache(case: Case, rank: int, value: float) -> Node:
     return Node(f"stage {rank}", value, "B", formula="{cached} x {token}", inputs=(held, token))
 
 
-def _parts_of_cache(case: Case, index: int) -> tuple[Node, ...]:
+def _parts_of_cache(case: Case, plan: BlockPlan, index: int) -> tuple[Node, ...]:
+    """Return the parts of a block's cache, where all of them are on the device."""
+    if index >= len(case.applied.blocks):
+        return ()
     facts = case.applied.blocks[index]
     layer = facts.layers[0] if facts.layers else None
     places = [Place(index, layer, name) for name in facts.block.caches]
+    sizes_ = [float(sizes.bytes_node(case, p, "kv_cache").value or 0.0) for p in places]
+    if abs(sum(sizes_) - plan.kv_per_token) > 1e-6 * plan.kv_per_token:
+        return ()
     return tuple(
-        Node(p.name, sizes.bytes_node(case, p, "kv_cache").value, "B",
-             note=f"`kv_cache.bytes@{p.full}`") for p in places
+        Node(p.name, size, "B", note=f"`kv_cache.bytes@{p.full}`")
+        for p, size in zip(places, sizes_, strict=True)
     )
 
 
