@@ -14,7 +14,7 @@ from llamasim.plan.local import Local
 from llamasim.plan.memory import kept_activations, kept_names, kv_bytes, model_state
 from llamasim.plan.opwork import block_window
 from llamasim.plan.passes import Passes, unresolved_gradients
-from llamasim.plan.spec import BlockPlan, CommWork, Work
+from llamasim.plan.spec import BlockPlan, CommWork, OpWork, Work
 from llamasim.plan.steps import steps_of
 from llamasim.scenario.spec import Scenario
 from llamasim.techniques.applied import NOTHING, Applied, BlockFacts
@@ -60,6 +60,16 @@ def _pass(passes: Passes) -> tuple[Work, ...]:
     before = (*gathers_in_use(passes.local, passes.phase),
               *saved_copies(passes.local, passes.phase, kept_names(passes)))
     return (*before, *body)
+
+
+def split_backward(plan: BlockPlan) -> BlockPlan:
+    """Return a block whose gradients of weights are a phase of their own, `weight`."""
+    backward = plan.work.get("backward", ())
+    weights = [w for w in backward if isinstance(w, OpWork) and w.part == "weight_grad"]
+    rest = [w for w in backward if not (isinstance(w, OpWork) and w.part == "weight_grad")]
+    return attrs.evolve(
+        plan, work={**plan.work, "backward": tuple(rest), "weight": tuple(weights)}
+    )
 
 
 def _block_plan(

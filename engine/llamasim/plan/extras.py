@@ -63,7 +63,8 @@ def _block(block: BlockPlan, extra: ExtraRun, rows: float) -> BlockPlan:
         if phase in extra.times and phase != "backward" else ()
         for phase, works in block.work.items()
     }
-    return attrs.evolve(block, name=f"{extra.name}.{block.name}", work=work, reduce=())
+    name = f"{extra.name}.{block.name}"
+    return attrs.evolve(block, name=name, work=work, reduce=(), owner=extra.name)
 
 
 def _repeated(work: Work, times: float, rows: float) -> Work:

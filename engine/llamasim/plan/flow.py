@@ -102,6 +102,9 @@ class _Walk:
 
 def flow(facts: BlockFacts, steps: Sequence[Step], axis: str, entering: str) -> Flow:
     """Walk a block's kernels and find all placements along one axis."""
+    first = _axis_dim(facts, "activation", facts.block.input, axis)
+    if facts.block.kind == "embed" and first in TOKEN_DIMS:
+        entering = first or entering  # the loader hands out each device's tokens
     walk = _Walk(facts, axis, {facts.block.input: entering})
     for index, step in enumerate(steps):
         _visit(walk, index, step)

@@ -67,10 +67,11 @@ def _sums(
     """
     facts, mesh = local.facts, local.mesh
     beside = [a for d, a in facts.shards.get(("weight", name), ()) if d != "flat"]
-    split = {
-        member for element in ("grad", "optimizer")
-        for d, a in facts.shards.get((element, name), ()) if d == "flat" for member in mesh.members(a)
-    }
+    over = [
+        a for element in ("grad", "optimizer")
+        for d, a in facts.shards.get((element, name), ()) if d == "flat"
+    ]
+    split = {member for a in over for member in mesh.members(a)}
     inner = [a for a in sorted(split) if a in axes or mesh.by_name[a].inside in axes]
     whole = mesh.joint(axes, "+".join(axes), beside)
     size = local.elements("grad", name) * facts.ways("grad", name, "flat", mesh)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from llamasim.diagnostics import Diagnostic, Label
-from llamasim.plan.blocks import BlockLowering, lower_block
+from llamasim.plan.blocks import BlockLowering, lower_block, split_backward
 from llamasim.plan.gradients import gathers_after_update, update
 from llamasim.plan.identity import plan_hash
 from llamasim.plan.limits import limits
@@ -29,7 +29,10 @@ def lower(applied: Applied, scenario: Scenario) -> tuple[Plan | None, list[Diagn
     plan = Plan(
         mode=workload.mode,
         axes=tuple(a for a in applied.mesh.axes if a.size > 1),
-        blocks=tuple(b.plan for b in blocks),
+        blocks=tuple(
+            split_backward(b.plan) if schedule.pipeline == "zero_bubble" else b.plan
+            for b in blocks
+        ),
         ranks=_ranks(applied, scenario, blocks),
         schedule=schedule,
         pipeline_send=_send(applied, blocks),

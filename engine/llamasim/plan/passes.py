@@ -139,16 +139,23 @@ class Passes:
         """Gather again a split input that the weight's gradient needs whole."""
         found: list[Work] = []
         weight = step.op.weight
-        if step.kind != "matmul" or not weight or not self.local.facts.trainable(weight):
+        attends = step.kind in ("scores", "context", "fused_attention")
+        if not attends and (
+            step.kind != "matmul" or not weight or not self.local.facts.trainable(weight)
+        ):
             return found
         for axis, flow in self.local.flows.items():
-            tensor = step.inputs[0]
-            held = flow.stored.get(tensor, REPLICATED)
-            whole = flow.used.get((index, tensor)) == REPLICATED
-            if held in TOKEN_DIMS and whole and (axis, tensor) not in seen:
-                seen.add((axis, tensor))
-                found.append(message(self.local, axis, tensor, "all_gather", "backward",
-                                     "activation"))
+            for tensor in step.inputs[1:] if attends else step.inputs[:1]:
+                held = flow.stored.get(tensor, REPLICATED)
+                whole = flow.used.get((index, tensor)) == REPLICATED
+                if held in TOKEN_DIMS and whole and (axis, tensor) not in seen:
+                    seen.add((axis, tensor))
+                    found.append(message(self.local, axis, tensor, "all_gather", "backward",
+                                         "activation"))
+        if attends:
+            # Keys and values pass round the ring once more, with their gradients.
+            passed = rotations(self.local, index, step.inputs[1:], "backward")
+            found += [*passed, *(attrs.evolve(c, name=f"{c.name} gradient") for c in passed)]
         return found
 
     def split_kernels(self, flow: Flow) -> dict[int, bool]:

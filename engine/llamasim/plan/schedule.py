@@ -28,10 +28,13 @@ def schedule_of(
     phase = "forward" if training else "decode"
     if training and workload.global_batch % (replicas * micro_batch):
         return None, [_does_not_divide(scenario, replicas, micro_batch)]
+    pipeline = symbol("schedule.pipeline", "one_forward_one_backward")
+    if pipeline == "zero_bubble" and applied.chunks > 1:
+        return None, [_one_chunk(scenario, applied.chunks)]
     count = workload.global_batch // (replicas * micro_batch) if training else 1
     host = applied.step.get((phase, "cost.host"), Merged())
     return Schedule(
-        pipeline=symbol("schedule.pipeline", "one_forward_one_backward"),
+        pipeline=pipeline,
         stages=applied.stages,
         chunks=applied.chunks,
         micro_batch=micro_batch,
@@ -47,6 +50,16 @@ def schedule_of(
         host_scale=host.scale,
         host_add_s=host.add,
     ), []
+
+
+def _one_chunk(scenario: Scenario, chunks: int) -> Diagnostic:
+    span = scenario.spans.get("use") or scenario.spans.get("workload")
+    return Diagnostic(
+        "E0415", f"a zero-bubble schedule takes one chunk a stage, and here are {chunks}",
+        (Label(span, f"{chunks} chunks"),) if span else (),
+        why="the order that it fills in is worked out for whole stages",
+        help=("set `chunks: 1`, or leave the zero-bubble schedule out",),
+    )
 
 
 def _does_not_divide(scenario: Scenario, replicas: int, micro_batch: int) -> Diagnostic:

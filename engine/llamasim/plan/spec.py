@@ -68,7 +68,7 @@ class StepShape:
         )
 
 
-@attrs.frozen
+@attrs.frozen(order=True)
 class KvSpan:
     """A range of a sequence's cached tokens that takes other room than the rest.
 
@@ -220,6 +220,7 @@ class BlockPlan:
             they lie; `kv_spans` what they differ by in some ranges of a sequence.
         kv_cap: most tokens of a sequence that the cache keeps, or None.
         params: global parameter count of one such block.
+        owner: the model that it belongs to.
 
     """
 
@@ -248,6 +249,7 @@ class BlockPlan:
     kv_spans: tuple[KvSpan, ...] = ()
     kv_cap: float | None = None
     params: int = 0
+    owner: str = "model"
 
 
 @attrs.frozen

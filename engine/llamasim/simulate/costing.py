@@ -10,6 +10,7 @@ import attrs
 from llamasim.cost import Machine, comm_cost, segment_cost
 from llamasim.plan.spec import CommWork, Plan, RankClass, StepShape, Work
 from llamasim.scenario.spec import Scenario
+from llamasim.simulate.orders import SPLIT
 from llamasim.simulate.timings import ChunkTimes, Flow, Part, Segment, StageTimes, Timings
 
 EMPTY = Segment()
@@ -139,13 +140,15 @@ def _chunk(plan: Plan, costs: Costs, blocks: tuple[int, ...]) -> ChunkTimes:
     shape = plan.step_shape
     forward = costs.blocks(blocks, "forward", shape)
     backward = costs.blocks(blocks, "backward", shape)
+    weight = costs.blocks(blocks, "weight", shape)
+    last, phase = (weight, "weight") if plan.schedule.pipeline in SPLIT else (backward, "backward")
     parts = []
     for index in reversed(blocks):
-        seconds = costs.block(index, "backward", shape).seconds
-        share = seconds / backward.seconds if backward.seconds > 0 else 1 / len(blocks)
+        seconds = costs.block(index, phase, shape).seconds
+        share = seconds / last.seconds if last.seconds > 0 else 1 / len(blocks)
         flows = tuple(costs.flow(c, shape) for c in bucketed(plan.blocks[index].reduce))
         parts.append(Part(share, flows, plan.blocks[index].grad_buffer_bytes > 0))
-    return ChunkTimes(forward, backward, tuple(parts) or (Part(1.0),))
+    return ChunkTimes(forward, backward, tuple(parts) or (Part(1.0),), weight)
 
 
 def _flows(stage: StageTimes) -> Iterable[Flow]:
@@ -163,7 +166,9 @@ def _quiet(stage: StageTimes, sides: set[bool]) -> StageTimes:
         return attrs.evolve(segment, inner=inner, outer=segment.outer if True in sides else 0.0)
 
     chunks = [
-        attrs.evolve(c, forward=quiet(c.forward), backward=quiet(c.backward))
+        attrs.evolve(
+            c, forward=quiet(c.forward), backward=quiet(c.backward), weight=quiet(c.weight)
+        )
         for c in stage.chunks
     ]
     return attrs.evolve(stage, chunks=tuple(chunks), optimizer=quiet(stage.optimizer))

@@ -13,7 +13,7 @@ import attrs
 from llamasim.plan.spec import Plan
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate.costing import step_timings
-from llamasim.simulate.orders import BACKWARD, FORWARD, Task, orders, target
+from llamasim.simulate.orders import FORWARD, Task, orders, target
 from llamasim.simulate.run import run
 from llamasim.simulate.timings import IN_FLIGHT, Flow, StageTimes, Timings
 
@@ -46,7 +46,9 @@ def step_time(timings: Timings) -> float:
     """
     count, chunks, m = len(timings.stages), timings.chunks, timings.micro_batches
     lists = orders(timings.pipeline, count, chunks, m)
-    arrived: list[list[float]] = [[-1.0] * (2 * chunks * m) for _ in range(count)]
+    arrived: list[list[float]] = [
+        [-1.0] * (2 * chunks * m) + [0.0] * (chunks * m) for _ in range(count)
+    ]
     for j in range(m):
         arrived[0][j] = 0.0
     clocks = [_start(timings, s) for s in timings.stages]
@@ -102,18 +104,18 @@ def _run(timings: Timings, stage: int, clock: _Clock, task: Task, ready: float) 
     kind, chunk, j = task
     times = timings.stages[stage].chunks[chunk]
     clock.now = max(clock.now, ready)
-    if kind == BACKWARD and times.reduces and timings.closes_round(j):
+    if kind == timings.closing and times.reduces and timings.closes_round(j):
         last = j == timings.micro_batches - 1
         for part in times.parts:
             if part.buffered and len(clock.pending) >= IN_FLIGHT:
                 clock.now = max(clock.now, clock.pending.pop(0))
-            clock.now += times.backward.seconds * part.share
+            clock.now += times.of(kind).seconds * part.share
             for flow in part.reduce:
                 _reduce(clock, flow, last)
             if part.buffered:
                 clock.pending.append(max(clock.comm, clock.now))
         return
-    clock.now += times.backward.seconds if kind else times.forward.seconds
+    clock.now += times.of(kind).seconds
     if kind == FORWARD and j == 0 and clock.gathered:
         clock.now = max(clock.now, clock.gathered.pop(0))
 

@@ -10,7 +10,7 @@ import numpy as np
 from llamasim.plan.spec import BlockPlan, Chunk, Plan, RankClass, StepShape
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate.levels import Level, constant, of_changes, of_spans, peak
-from llamasim.simulate.orders import BACKWARD, FORWARD
+from llamasim.simulate.orders import FORWARD
 from llamasim.simulate.stage import Stage
 from llamasim.simulate.trace import CATEGORIES, Fit, Floats, Ints
 
@@ -92,11 +92,11 @@ def training_levels(plan: Plan, rank: RankClass, stage: Stage, unified: bool) ->
     kind, chunk, j = (np.array(x, dtype=np.int32) for x in zip(*stage.order, strict=True))
     start, end = np.array(stage.starts), np.array(stage.ends)
     saved = np.array([s.saved for s in sizes])[chunk]
-    forward = kind == FORWARD
+    forward, last = kind == FORWARD, kind == stage.timings.closing
     levels = {name: constant(v) for name, v in resident(plan, rank, unified).items()}
     levels["activations"] = of_changes(
-        np.concatenate((start[forward], end[~forward])),
-        np.concatenate((saved[forward], -saved[~forward])),
+        np.concatenate((start[forward], end[last])),
+        np.concatenate((saved[forward], -saved[last])),
     )
     levels["transient"] = of_spans(start, end, np.array([s.transient for s in sizes])[chunk])
     levels["buffers"] = of_spans(start, end, np.array([s.gathered for s in sizes])[chunk])
@@ -117,7 +117,7 @@ def _gradient_changes(
     timings = stage.timings
     freed = {(c, j, part): t for c, j, part, _, t in stage.reductions}
     for k, c, j, begin, stop in zip(*task, start, end, strict=True):
-        if k != BACKWARD or not any(sizes[c].buffers):
+        if k != timings.closing or not any(sizes[c].buffers):
             continue
         opens, closes = j == 0 or timings.closes_round(j - 1), timings.closes_round(j)
         at = begin
@@ -142,10 +142,11 @@ def host_activations(plan: Plan, rank: RankClass, stage: Stage) -> float:
         return 0.0
     kind, chunk, _ = (np.array(x, dtype=np.int32) for x in zip(*stage.order, strict=True))
     start, end = np.array(stage.starts), np.array(stage.ends)
-    forward, saved = kind == FORWARD, sizes[chunk]
+    forward, last = kind == FORWARD, kind == stage.timings.closing
+    saved = sizes[chunk]
     level = of_changes(
-        np.concatenate((start[forward], end[~forward])),
-        np.concatenate((saved[forward], -saved[~forward])),
+        np.concatenate((start[forward], end[last])),
+        np.concatenate((saved[forward], -saved[last])),
     )
     return peak({"activations": level})[0]
 

@@ -1,6 +1,7 @@
 """The order in which each pipeline stage runs its forward and backward passes.
 
-A task is `(kind, chunk, micro_batch)` with kind 0 for forward and 1 for backward. Micro-batch `j`
+A task is `(kind, chunk, micro_batch)` with kind 0 for forward and 1 for backward; where the
+backward pass is split, 1 is its gradients of data and 2 its gradients of weights. Micro-batch `j`
 passes chunk `c` of every stage before chunk `c + 1` of the first. Every order returned here can be
 run to its end, also where the stages do not divide the micro-batches.
 """
@@ -9,7 +10,9 @@ from __future__ import annotations
 
 Task = tuple[int, int, int]
 
-FORWARD, BACKWARD = 0, 1
+FORWARD, BACKWARD, WEIGHT = 0, 1, 2
+#: Schedules that split the backward pass in two.
+SPLIT = ("zero_bubble",)
 
 
 def orders(pipeline: str, stages: int, chunks: int, micro_batches: int) -> list[list[Task]]:
@@ -18,8 +21,12 @@ def orders(pipeline: str, stages: int, chunks: int, micro_batches: int) -> list[
     `pipeline` is `all_forward_all_backward` (arXiv:1811.06965, section 2.3),
     `one_forward_one_backward` or `interleaved` (arXiv:2104.04473, section 2.2). One stage runs its
     micro-batches one after another; a stage of several chunks under one-forward-one-backward
-    takes the interleaved order, which is the same for one chunk.
+    takes the interleaved order, which is the same for one chunk. `zero_bubble` fills the bubble with
+    gradients of weights (arXiv:2401.10241, section 2: ZB-H1, with the memory of the first stage on
+    all of them).
     """
+    if pipeline in SPLIT:
+        return [_zero_bubble(s, stages, micro_batches) for s in range(stages)]
     if stages == 1 and pipeline != "all_forward_all_backward":
         return [_loop(chunks, micro_batches)]
     if pipeline == "all_forward_all_backward":
@@ -82,12 +89,38 @@ def _alternate(forward: list[Task], backward: list[Task], warmup: int) -> list[T
     return order + backward[len(forward) - warmup :]
 
 
+def closing(pipeline: str) -> int:
+    """Return the kind of task after which a micro-batch's activations are free and its gradients
+    complete.
+    """
+    return WEIGHT if pipeline in SPLIT else BACKWARD
+
+
+def _zero_bubble(stage: int, stages: int, micro_batches: int) -> list[Task]:
+    """Return one-forward-one-backward with gradients of weights behind those of data.
+
+    They are put off by as many micro-batches as there are stages before, so that every stage holds
+    what the first one does, and fill the end of the step.
+    """
+    order: list[Task] = []
+    weights = 0
+    for kind, chunk, j in _one_by_one(stage, stages, micro_batches):
+        order.append((kind, chunk, j))
+        if kind == BACKWARD and j - weights >= stage:
+            order.append((WEIGHT, chunk, weights))
+            weights += 1
+    return order + [(WEIGHT, 0, j) for j in range(weights, micro_batches)]
+
+
 def source(stage: int, task: Task, stages: int, chunks: int) -> tuple[int, Task] | None:
     """Return the stage and task whose output this task reads; None for the model's input.
 
-    The last chunk's backward pass reads its own forward pass.
+    The last chunk's backward pass reads its own forward pass, and gradients of weights what is on
+    the stage.
     """
     kind, chunk, j = task
+    if kind == WEIGHT:
+        return stage, (BACKWARD, chunk, j)
     if kind == FORWARD:
         if stage > 0:
             return stage - 1, (FORWARD, chunk, j)
@@ -102,6 +135,8 @@ def source(stage: int, task: Task, stages: int, chunks: int) -> tuple[int, Task]
 def target(stage: int, task: Task, stages: int, chunks: int) -> tuple[int, Task] | None:
     """Return the stage and task that read this task's output; None at the model's ends."""
     kind, chunk, j = task
+    if kind == WEIGHT:
+        return None
     if kind == FORWARD:
         if stage < stages - 1:
             return stage + 1, (FORWARD, chunk, j)

@@ -24,7 +24,7 @@ class Outcome:
         """Return the seconds a stage waited, by cause, from the step's start to its end."""
         work, m = self.stages[stage], self.timings.micro_batches
         result = dict(work.waits)
-        runs = [(s, m) for c in work.times.chunks for s in (c.forward, c.backward)]
+        runs = [(s, m) for c in work.times.chunks for s in (c.forward, c.backward, c.weight)]
         for segment, count in [*runs, (work.times.optimizer, 1)]:
             for cause, seconds in segment.waits.items():
                 result[cause] = result.get(cause, 0.0) + seconds * count

@@ -7,7 +7,7 @@ from typing import Any
 
 from simpy import Environment, Event, Timeout
 
-from llamasim.simulate.orders import BACKWARD, FORWARD, Task
+from llamasim.simulate.orders import FORWARD, Task
 from llamasim.simulate.ports import Ports
 from llamasim.simulate.streams import CommStream, ports_of
 from llamasim.simulate.timings import IN_FLIGHT, Flow, Segment, StageTimes, Timings
@@ -39,7 +39,9 @@ class Stage:
         self.reductions: list[Reduction] = []
         self.waits: dict[str, float] = {}
         self.end = 0.0
-        self._ready = bytearray(2 * timings.chunks * timings.micro_batches)
+        each = timings.chunks * timings.micro_batches
+        # Gradients of weights need nothing from elsewhere; the list puts them after those of data.
+        self._ready = bytearray(2 * each) + bytearray(b"\1") * each
         self._loaded = False
         self._wanted = -1
         self._event: Event | None = None
@@ -72,10 +74,10 @@ class Stage:
                 yield from self._wait_for(key)
             starts.append(env.now)
             times = chunks[chunk]
-            if kind == BACKWARD and times.reduces and self.timings.closes_round(j):
-                yield from self._reducing(chunk, j)
+            if kind == self.timings.closing and times.reduces and self.timings.closes_round(j):
+                yield from self._reducing(kind, chunk, j)
             else:
-                segment = times.backward if kind else times.forward
+                segment = times.of(kind)
                 if segment.plain and not self.comm.running:
                     yield Timeout(env, segment.seconds)
                 else:
@@ -179,14 +181,14 @@ class Stage:
             yield Timeout(self.env, extra)
             self._add("reduce", extra)
 
-    def _reducing(self, chunk: int, j: int) -> Iterator[Event]:
+    def _reducing(self, kind: int, chunk: int, j: int) -> Iterator[Event]:
         times = self.times.chunks[chunk]
         last = j == self.timings.micro_batches - 1
         for number, part in enumerate(times.parts):
             if part.buffered and len(self._pending) >= IN_FLIGHT:
                 yield from self._wait(self._pending.pop(0), "reduce")
             start = self.env.now
-            yield from self._compute(times.backward, part.share)
+            yield from self._compute(times.of(kind), part.share)
             for flow in part.reduce:
                 yield from self._reduce(flow, (chunk, j, number, start), last)
             if part.buffered:

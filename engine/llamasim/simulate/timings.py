@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 import attrs
 
+from llamasim.simulate.orders import closing
+
 #: Blocks whose whole gradients wait for their reduction at the same time.
 IN_FLIGHT = 2
 
@@ -72,11 +74,19 @@ class Part:
 
 @attrs.frozen
 class ChunkTimes:
-    """One chunk on one stage: `parts` in the order of the backward pass, shares adding to 1."""
+    """One chunk on one stage: `parts` in the order of the backward pass (of gradients of weights
+    where they are apart), shares adding to 1.
+    """
 
     forward: Segment
     backward: Segment
     parts: tuple[Part, ...] = ()
+    weight: Segment = Segment()
+
+    def of(self, kind: int) -> Segment:
+        """Return a kind of task: forward, backward, or gradients of weights where they are apart.
+        """
+        return (self.forward, self.backward, self.weight)[kind]
 
     @property
     def reduces(self) -> bool:
@@ -117,6 +127,11 @@ class Timings:
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "chunks", max(len(s.chunks) for s in self.stages))
+
+    @property
+    def closing(self) -> int:
+        """The kind of task that completes a micro-batch on a stage."""
+        return closing(self.pipeline)
 
     def closes_round(self, micro_batch: int) -> bool:
         """Whether gradients are reduced after this micro-batch's backward pass."""

@@ -16,7 +16,7 @@ Ints = npt.NDArray[np.int32]
 
 #: Kinds of task by code (the `kind` column).
 TASKS = (
-    "forward", "backward", "send", "reduce", "gather", "optimizer", "prefill", "decode", "mixed",
+    "forward", "backward", "weight", "send", "reduce", "gather", "optimizer", "prefill", "decode", "mixed",
     "host",
 )
 #: Memory categories.

@@ -17,7 +17,7 @@ from llamasim.scenario.spec import Scenario
 from llamasim.simulate.fast import makespan
 from llamasim.simulate.levels import Level, constant, of_changes, of_spans
 from llamasim.simulate.memory import ChunkBytes, chunk_bytes, fit, resident, with_reserve
-from llamasim.simulate.orders import FORWARD, Task, orders
+from llamasim.simulate.orders import FORWARD, Task, closing, orders
 from llamasim.simulate.trace import Fit
 from llamasim.study.metrics import training_metrics
 
@@ -61,11 +61,11 @@ def _levels(
     kind, chunk, _ = (np.array(x, dtype=np.int32) for x in zip(*order, strict=True))
     start = np.arange(len(order), dtype=np.float64)
     saved = np.array([s.saved for s in sizes])[chunk]
-    forward = kind == FORWARD
+    forward, last = kind == FORWARD, kind == closing(plan.schedule.pipeline)
     levels = dict(held)
     levels["activations"] = of_changes(
-        np.concatenate((start[forward], start[~forward] + 1)),
-        np.concatenate((saved[forward], -saved[~forward])),
+        np.concatenate((start[forward], start[last] + 1)),
+        np.concatenate((saved[forward], -saved[last])),
     )
     for name, column in (("transient", [s.transient for s in sizes]),
                          ("buffers", [s.gathered for s in sizes])):
@@ -88,7 +88,8 @@ def _buffers(
 
     rows = [
         (i + (part + shift) / len(sizes[c].buffers), sign * size)
-        for i, (kind, c, j) in enumerate(order) if kind != FORWARD
+        for i, (kind, c, j) in enumerate(order)
+        if kind == closing(plan.schedule.pipeline)
         for part, size in enumerate(sizes[c].buffers) if size
         for shift, sign, counts in ((0, 1, j == 0 or closes(j - 1)), (1, -1, closes(j)))
         if counts

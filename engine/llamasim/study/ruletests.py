@@ -12,14 +12,11 @@ from llamasim import catalog
 from llamasim.diagnostics import Diagnostic, Span
 from llamasim.language import EvalError, Missing, Symbol, Value, evaluate
 from llamasim.language.ast import Arg, Expect, Expr, Function, Given, Module, Test
-from llamasim.language.ast import Path as Name
-from llamasim.model import resolve
 from llamasim.plan import compile_plan
-from llamasim.plan.spec import Plan
 from llamasim.scenario.spec import Cluster, Scenario, Use, Workload
 from llamasim.scenario.spec import Value as Given_
-from llamasim.techniques.environment import global_names
-from llamasim.units import DATA, NONE, Quantity
+from llamasim.study.asked import PlanEnv
+from llamasim.units import DATA, Quantity
 
 #: Agreement that counts as equal at the ends of `within`.
 _TOLERANCE = 1e-9
@@ -167,72 +164,3 @@ class _Words:
 def _plain(expr: Expr) -> Given_:
     value = evaluate(expr, _Words())
     return value.name if isinstance(value, Symbol) else value
-
-
-class PlanEnv:
-    """What a test can ask of a plan.
-
-    `sum(weight.bytes)` and its like for grad, optimizer and kv_cache (a cached token's) are one
-    device's totals over all blocks of all its stages; `device_bytes` leaves out what lies on the
-    host; `layer.saved_bytes` is what the first layer keeps for its backward pass;
-    `max(stage.params)` the parameters of the largest stage before sharding.
-    """
-
-    def __init__(self, plan: Plan, scenario: Scenario) -> None:
-        self._plan = plan
-        self._names = global_names(scenario, resolve(scenario.model))
-
-    def lookup(self, path: tuple[str, ...]) -> Value | None:
-        """Return a scenario-wide name, a schedule cell, or a layer's memory."""
-        if len(path) == 1:
-            return Symbol(path[0])
-        if path == ("layer", "saved_bytes"):
-            shape = self._plan.step_shape
-            block = next(b for b in self._plan.blocks if b.layers)
-            kept = block.saved_per_token * shape.tokens + block.saved_per_pair * shape.full_pairs
-            return Quantity((kept + block.saved_fixed) * 8, DATA)
-        if path[0] == "schedule":
-            value = getattr(self._plan.schedule, path[1], None)
-            if isinstance(value, str):
-                return Symbol(value)
-            return None if value is None else Quantity(float(value), NONE)
-        return self._names.get(path)
-
-    def call(self, name: str, args: tuple[Expr, ...]) -> Value | None:
-        """Answer sum, min, max and count over elements."""
-        if len(args) != 1 or not isinstance(args[0], Name):
-            return None
-        values = self._elements(args[0].parts)
-        if values is None:
-            return None
-        totals = {"sum": sum(values), "min": min(values, default=0.0),
-                  "max": max(values, default=0.0), "count": float(len(values))}
-        if name not in totals:
-            return None
-        data = args[0].parts[-1].endswith("bytes") and name != "count"
-        result = totals[name]
-        return Quantity(result * 8, DATA) if data else Quantity(result)
-
-    def _elements(self, path: tuple[str, ...]) -> list[float] | None:
-        blocks = self._plan.blocks
-        if path == ("stage", "params"):
-            return [float(sum(blocks[b].params for c in r.chunks for b in c.blocks))
-                    for r in self._plan.ranks]
-        field = _FIELDS.get(path[0]) if len(path) == 2 else None
-        if field is None or path[1] not in ("bytes", "device_bytes"):
-            return None
-        category = _HOST.get(path[0], "")
-        with_host = path[1] == "bytes"
-        return [
-            getattr(blocks[b], field) + (blocks[b].host_bytes.get(category, 0) if with_host else 0)
-            for r in self._plan.ranks for c in r.chunks for b in c.blocks
-        ]
-
-    def function(self, name: str) -> Function | None:
-        """Tests have no functions of their own."""
-        return None
-
-
-_FIELDS = {"weight": "weight_bytes", "grad": "grad_bytes", "optimizer": "optimizer_bytes",
-           "kv_cache": "kv_per_token"}
-_HOST = {"weight": "weights", "grad": "gradients", "optimizer": "optimizer"}

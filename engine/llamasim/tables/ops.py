@@ -20,7 +20,7 @@ from llamasim.simulate.trace import TASKS, Trace
 from llamasim.tables.schemas import OPS
 
 _WORDS = ("phase", "block", "op", "kind", "part", "stream", "bound")
-_PHASES = {"forward": "forward", "backward": "backward", "prefill": "prefill", "decode": "decode",
+_PHASES = {"forward": "forward", "backward": "backward", "weight": "weight", "prefill": "prefill", "decode": "decode",
            "optimizer": "optimizer"}
 
 Floats = npt.NDArray[np.float64]
@@ -77,7 +77,7 @@ class Expansion:
             for c in (chunks if plan.mode == "inference" else chunks[chunk : chunk + 1])
             for index, layer in zip(c.blocks, self._layers[c.order], strict=True)
         ]
-        if phase == "backward":
+        if phase in ("backward", "weight"):
             parts.reverse()
         return _joined([(self._block(index, phase), layer) for index, layer in parts])
 
@@ -186,13 +186,14 @@ def shape_of(trace: Trace, phase: str) -> StepShape:
 def layer_numbers(plan: Plan) -> dict[int, list[int]]:
     """Return the layer of each block of a chunk, by the chunk's order (-1: embedding, head)."""
     found: dict[int, list[int]] = {}
-    layer = 0
+    layer: dict[str, int] = {}
     for chunk in sorted((c for r in plan.ranks for c in r.chunks), key=lambda c: c.order):
         found[chunk.order] = []
         for index in chunk.blocks:
-            inside = bool(plan.blocks[index].layers)
-            found[chunk.order].append(layer if inside else -1)
-            layer += inside
+            block = plan.blocks[index]
+            number = layer.get(block.owner, 0)
+            found[chunk.order].append(number if block.layers else -1)
+            layer[block.owner] = number + bool(block.layers)
     return found
 
 
