@@ -10,10 +10,12 @@ import attrs
 from llamasim.language.ast import Call, Expr, Function
 from llamasim.language.evaluate import Env, EvalError, Missing, evaluate, ratio
 from llamasim.language.values import Value, show_value
-from llamasim.units import Quantity
+from llamasim.units import DATA, WORK, Dimension, Quantity
 
 #: Functions that the engine provides where they have a meaning.
 PROVIDED = ("axis_size", "global", "sum", "min", "max", "count")
+#: What only the tests of rule files can ask of a plan, each with the dimension of its answer.
+ASKED: Mapping[str, Dimension] = {"cached": DATA, "moved": DATA, "flops": WORK}
 #: Functions of plain numbers, each with how many it takes.
 SCALARS: Mapping[str, int] = {"floor": 1, "ceil": 1, "log2": 1, "mod": 2}
 _SCALARS: Mapping[str, Callable[..., float]] = {
@@ -42,7 +44,7 @@ def call(expr: Call, env: Env) -> Value:
     function = env.function(expr.name)
     if function is not None:
         return _apply(expr, function, env)
-    if expr.name in PROVIDED:
+    if expr.name in (*PROVIDED, *ASKED):
         raise Missing(expr.span, expr.name)
     raise EvalError(expr.span, f"there is no function `{expr.name}`")
 

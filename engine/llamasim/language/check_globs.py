@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llamasim.language.ast import Glob, Rule
+from llamasim.language.ast import Bring, Glob, Rule
 from llamasim.language.cells import ELEMENTS
 from llamasim.language.globs import MOST_STARS
 from llamasim.language.infer import Infer
@@ -29,9 +29,26 @@ def check_patterns(rule: Rule, names: Names, infer: Infer) -> None:
                      help=("narrow `except`, or remove the rule",))
 
 
+def check_bring(bring: Bring, names: Names, infer: Infer) -> None:
+    """Check that a `bring` finds ops to follow, or matrix products to stand beside."""
+    before = len(infer.diagnostics)
+    check_globs(bring.globs, "op", names, infer)
+    if bring.after or len(infer.diagnostics) > before:
+        return
+    for glob in bring.globs:
+        if not names.products(glob.text):
+            infer.report("E0216", "this pattern matches no matrix product of any model",
+                         [(glob.span, "ops without a matrix")],
+                         why=f"`on` puts `{bring.name}` beside a product, from the same input",
+                         help=("write `after` to put it in series, or match products such as "
+                               "`*.attn.q`",))
+
+
 def check_globs(globs: Iterable[Glob], element: str, names: Names, infer: Infer) -> None:
     """Check that each pattern can match an element of a kind in some model."""
     for glob in globs:
+        if infer.full:
+            return
         if glob.text.count("*") > MOST_STARS:
             infer.report("E0207", f"this pattern has more than {MOST_STARS} stars",
                          [(glob.span, "too many")], help=("write it with fewer, as `*.attn.*`",))

@@ -26,8 +26,9 @@ from llamasim.language.ast import (
     Technique,
 )
 from llamasim.language.bind import ConstantEnv, domain_problem, type_problem
+from llamasim.language.caps import MOST_FINDINGS
 from llamasim.language.cells import Stratum
-from llamasim.language.check_globs import check_globs
+from llamasim.language.check_globs import check_bring
 from llamasim.language.check_rules import check_rule
 from llamasim.language.evaluate import EvalError, Missing, evaluate
 from llamasim.language.infer import Infer
@@ -63,6 +64,8 @@ class TechniqueCheck:
         self.names = dict(self.scope.names)
         self._declare_all()
         for member in self.technique.members:
+            if len(self.diagnostics) >= MOST_FINDINGS:
+                return self.diagnostics
             _CHECKS[type(member)](self, member)
         for name, known in self.names.items():
             if known.what in ("param", "let") and name not in self.used:
@@ -245,7 +248,7 @@ class TechniqueCheck:
             infer.report("E0207", f"`bring {m.what}` brings nothing",
                          [(name_in(m.span, m.what), "neither weight nor op")],
                          help=("write `bring weight NAME on ...` or `bring op NAME after ...`",))
-        check_globs(m.globs, "op" if m.what == "op" else "weight", self.scope.elements, infer)
+        check_bring(m, self.scope.elements, infer)
         seen: dict[str, Declared] = {}
         for field in m.fields:
             declare(seen, field.name, "field", field.span, infer.diagnostics)

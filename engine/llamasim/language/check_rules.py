@@ -57,9 +57,12 @@ class RuleScope:
         """Check an effect's expressions, and that they read strictly below what it writes."""
         before = len(self.infer.reads)
         check()
-        for read in (*self.infer.reads[before:], *self.where):
+        for read in self.infer.reads[before:]:
             _below(self, effect, read, stratum)
             _on_element(self, read)
+        for read in self.where:
+            if not _below(self, effect, read, stratum):
+                break
 
     def word(self, word: str, known: Iterable[str], what: str, span: Span) -> None:
         """Check a word against those that the language knows."""
@@ -102,10 +105,12 @@ def check_rule(rule: Rule, infer: Infer, module: ModuleScope) -> None:
     if rule.where is not None:
         before = len(infer.reads)
         infer.truth(rule.where)
-        scope = attrs.evolve(scope, where=tuple(infer.reads[before:]))
+        # The latest first, so that a look at one tells whether any is too late.
+        latest = sorted(infer.reads[before:], key=lambda r: -r.attribute.stratum)
+        scope = attrs.evolve(scope, where=tuple(latest))
         for read in scope.where:
             _on_element(scope, read)
-        infer.guard(rule.where, lambda: _effects(scope))
+        infer.guard(rule.where, True, lambda: _effects(scope))
         return
     _effects(scope)
 
@@ -137,13 +142,16 @@ def _tokens(scope: RuleScope, tokens: tuple[Expr, Expr]) -> None:
 
 def _effects(scope: RuleScope) -> None:
     for effect in scope.rule.effects:
+        if scope.infer.full:
+            return
         _CHECKS[type(effect)](scope, effect)
 
 
-def _below(scope: RuleScope, effect: Effect, read: Read, stratum: Stratum) -> None:
+def _below(scope: RuleScope, effect: Effect, read: Read, stratum: Stratum) -> bool:
+    """Note that a read is too late; False where it is not."""
     # Nothing that can be read follows from the facts that rules write, so facts may read facts.
     if read.attribute.stratum < max(stratum, Stratum.LAYOUT):
-        return
+        return False
     what = f"`{effect.cell}`" if isinstance(effect, Write) else "this effect"
     also = [(read.let, "read by this `let`")] if read.let else []
     scope.infer.report(
@@ -152,6 +160,7 @@ def _below(scope: RuleScope, effect: Effect, read: Read, stratum: Stratum) -> No
          (effect.span, f"written in the {stratum.name.lower()} pass"), *also],
         why="facts, layout, numerics, cost and schedule are worked out in this order, once each",
         help=("read something that is known earlier, such as a parameter",))
+    return True
 
 
 def _on_element(scope: RuleScope, read: Read) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from llamasim.diagnostics import Diagnostic, Label, Span, nearest
 from llamasim.language.ast import Number, Rule, Write
 from llamasim.language.cells import CELLS, ELEMENTS, Cell
-from llamasim.language.infer import Infer, unit_of
+from llamasim.language.infer import Infer
+from llamasim.language.infer_arithmetic import unit_of
 from llamasim.language.kinds import Kind
 from llamasim.language.scope import name_in
 from llamasim.units import NONE, Dimension

@@ -18,11 +18,13 @@ from llamasim.language.ast import (
     Number,
     Path,
     Unary,
-    paths_read,
 )
-from llamasim.language.kinds import ANY, BOOL, Kind, Known, Read, add, number, product, quotient
+from llamasim.language.caps import MOST_FINDINGS
+from llamasim.language.infer_arithmetic import arithmetic, same_dimension
+from llamasim.language.kinds import ANY, BOOL, Kind, Known, Read, either, negative, number
+from llamasim.language.narrow import Facts, facts_of
 from llamasim.language.vocabulary import ROOTS, VOCABULARY, Attribute
-from llamasim.units import DATA, NONE, TIME, TOKEN, UNITS, WORK, Dimension
+from llamasim.units import NONE, UNITS
 
 
 @attrs.define
@@ -34,6 +36,7 @@ class Infer:
         functions: functions declared so far; `later` those that come after.
         axes: names of mesh axes.
         lenient: whether unknown attributes are let pass (the tests of rule files ask of results).
+        facts: what the conditions around say of numbers; None where they are not looked at.
 
     """
 
@@ -45,11 +48,21 @@ class Infer:
     diagnostics: list[Diagnostic] = attrs.field(factory=list)
     reads: list[Read] = attrs.field(factory=list)
     used: set[str] = attrs.field(factory=set)
-    guarded: frozenset[str] = frozenset()
+    facts: Facts | None = attrs.field(factory=dict)
 
     def infer(self, expr: Expr) -> Kind:
         """Return what an expression is; `ANY` behind a mistake, so that it is told once."""
-        return _RULES[type(expr)](self, expr)
+        if self.full:
+            return ANY
+        kind = _RULES[type(expr)](self, expr)
+        if self.facts and kind.name == "number" and expr in self.facts:
+            return self.facts[expr].of(kind)
+        return kind
+
+    @property
+    def full(self) -> bool:
+        """Whether enough is wrong that no more need be found."""
+        return len(self.diagnostics) >= MOST_FINDINGS
 
     def report(
         self, code: str, message: str, labels: Iterable[tuple[Span, str]], *, why: str = "",
@@ -130,7 +143,8 @@ class Infer:
             return Kind("symbol", symbols=(word,), word=word)
         self.used.add(word)
         self.reads += [attrs.evolve(r, span=span, let=r.let or r.span) for r in known.reads]
-        return known.kind
+        fact = self.facts.get(known.value) if self.facts and known.value is not None else None
+        return fact.of(known.kind) if fact and known.kind.name == "number" else known.kind
 
     def _unknown_path(self, expr: Path) -> Kind:
         guess = nearest(expr.text, VOCABULARY)
@@ -165,13 +179,13 @@ class Infer:
             self.truth(expr.operand)
             return BOOL
         kind = self.number(expr.operand)
-        return kind if kind.name == "any" else attrs.evolve(kind, low=-kind.high, high=-kind.low)
+        return kind if kind.name == "any" else negative(kind)
 
     def _binary(self, expr: Binary) -> Kind:
         op = expr.op
         if op in ("and", "or"):
             self.truth(expr.left)
-            self.guard(expr.left, lambda: self.truth(expr.right))
+            self.guard(expr.left, op == "and", lambda: self.truth(expr.right))
             return BOOL
         if op in ("==", "!="):
             return self.equality(expr.span, (expr.left, expr.right), op)
@@ -179,74 +193,22 @@ class Infer:
             self.ratio(expr.left, "what divides")
             self.ratio(expr.right, "what is divided")
             return BOOL
-        if op in ("*", "/", "^"):
-            return self._product(expr)
-        left, right = self.number(expr.left), self.number(expr.right)
-        if not self._same_dimension(expr, left, right):
-            return ANY
-        if op in ("<", ">", "<=", ">="):
-            return BOOL
-        if "any" in (left.name, right.name):
-            return ANY
-        low, high = add(left, right, 1 if op == "+" else -1)
-        return attrs.evolve(left, low=low, high=high, certain=left.certain and right.certain)
+        return arithmetic(self, expr)
 
-    def _same_dimension(self, expr: Binary, left: Kind, right: Kind) -> bool:
-        if "any" in (left.name, right.name) or left.dimension == right.dimension:
-            return True
-        verb = {"+": "added", "-": "subtracted"}.get(expr.op, "compared")
-        ways = [f"write `{e.span.text} {unit_of(k.dimension)}` or so"
-                for e, k in ((expr.left, right), (expr.right, left))
-                if isinstance(e, Number) and e.unit is None]
-        self.report(
-            "E0201", f"{left.text} and {right.text} cannot be {verb}",
-            [(expr.left.span, left.text), (expr.right.span, right.text)],
-            help=ways or ("bring both to one dimension, by a product or a quotient",))
-        return False
-
-    def _product(self, expr: Binary) -> Kind:
-        if expr.op == "^":
-            return self._power(expr)
-        left, right = self.number(expr.left), self.number(expr.right, unit=True)
-        if "any" in (left.name, right.name):
-            return ANY
-        certain = left.certain and right.certain
-        if expr.op == "*":
-            low, high = product(left, right)
-            return Kind("number", left.dimension * right.dimension, low=low, high=high,
-                        certain=certain)
-        self.not_zero(expr.right, right, "this divides by something that can be 0")
-        low, high = quotient(left, right)
-        return Kind("number", left.dimension / right.dimension, low=low, high=high, certain=certain)
-
-    def _power(self, expr: Binary) -> Kind:
-        base, power = self.number(expr.left), self.ratio(expr.right, "an exponent")
-        if "any" in (base.name, power.name):
-            return ANY
-        if base.dimension.is_ratio:
-            low = 0.0 if base.low >= 0 else -float("inf")
-            return Kind("number", low=low)
-        if not isinstance(expr.right, Number) or expr.right.value != int(expr.right.value):
-            return self.report("E0201", f"{base.dimension} takes a whole number as exponent",
-                               [(expr.right.span, "the exponent")], help=("write `^ 2` or so",))
-        return Kind("number", base.dimension ** int(expr.right.value))
-
-    def not_zero(self, expr: Expr, kind: Kind, message: str) -> None:
-        """Note a divisor whose range holds 0, unless a condition around it speaks of it."""
-        if kind.name != "number" or not kind.can_be_zero or self.guarded & paths_read(expr):
-            return
-        declared = [(k.span, f"{n} in {k.kind.range_text}") for n, k in self.names.items()
-                    if n in paths_read(expr) and k.what == "param"]
-        self.report("E0210", message, [(expr.span, f"lies in {kind.range_text}"), *declared],
-                    why="a rule has a value for every value its parameters allow",
-                    help=("begin the parameter's range at 1, or guard it: `if x == 0 then ...`",))
-
-    def guard(self, test: Expr, then: Callable[[], object]) -> None:
-        """Infer something under a condition."""
-        before = self.guarded
-        self.guarded = before | paths_read(test)
+    def guard(self, test: Expr, holds: bool, then: Callable[[], object]) -> None:
+        """Infer something where a condition holds, or where it does not."""
+        before = self.facts
+        if before is not None:
+            found = facts_of(test, holds, self.names, self.look)
+            self.facts = {**before, **{e: before[e].also(f) if e in before else f
+                                       for e, f in found.items()}}
         then()
-        self.guarded = before
+        self.facts = before
+
+    def look(self, expr: Expr) -> Kind:
+        """Return what an expression is, without a finding and whatever is around it."""
+        return Infer(self.names, self.functions, self.later, self.axes, self.lenient,
+                     facts=None).infer(expr)
 
     def equality(self, span: Span, sides: tuple[Expr, Expr], op: str) -> Kind:
         """Check that two expressions can be equal."""
@@ -257,7 +219,7 @@ class Infer:
         if "any" in kinds:
             return BOOL
         if kinds == {"number"}:
-            self._same_dimension(Binary(span, "==", *sides), left, right)
+            same_dimension(self, Binary(span, "==", *sides), left, right)
         elif kinds == {"symbol"}:
             self.one_of(sides[0], left, right)
             self.one_of(sides[1], right, left)
@@ -290,7 +252,8 @@ class Infer:
     def _cond(self, expr: Cond) -> Kind:
         self.truth(expr.test)
         kinds: list[Kind] = []
-        self.guard(expr.test, lambda: kinds.extend((self.infer(expr.then), self.infer(expr.other))))
+        self.guard(expr.test, True, lambda: kinds.append(self.infer(expr.then)))
+        self.guard(expr.test, False, lambda: kinds.append(self.infer(expr.other)))
         then, other = kinds
         if "any" in (then.name, other.name):
             return ANY
@@ -299,9 +262,10 @@ class Infer:
                 "E0209", f"one branch is {then.text}, the other {other.text}",
                 [(expr.then.span, then.text), (expr.other.span, other.text)],
                 help=("let both branches give the same kind of value",))
+        if then.name == "number":
+            return either(then, other)
         symbols = (*then.symbols, *other.symbols) if then.symbols and other.symbols else None
-        return Kind(then.name, then.dimension, symbols, None, min(then.low, other.low),
-                    max(then.high, other.high), then.certain and other.certain)
+        return Kind(then.name, symbols=symbols)
 
     def _call(self, expr: Call) -> Kind:
         from llamasim.language.infer_calls import infer_call
@@ -318,14 +282,6 @@ def kind_of(attribute: Attribute) -> Kind:
     if attribute.kind == "number":
         return Kind("number", attribute.dimension, low=attribute.low)
     return BOOL if attribute.kind == "bool" else Kind("symbol", symbols=attribute.symbols)
-
-
-def unit_of(dimension: Dimension, bits: bool = False) -> str:
-    """Return a unit of a dimension, as an example; `bits` asks for the small one of Data."""
-    if bits and dimension == DATA:
-        return "bit"
-    examples = {DATA: "GB", TIME: "us", WORK: "FLOP", TOKEN: "tok"}
-    return examples.get(dimension, f"({dimension})")
 
 
 _RULES: Mapping[type, Callable[..., Kind]] = {

@@ -5,14 +5,16 @@ from __future__ import annotations
 import attrs
 
 from llamasim.diagnostics import nearest
+from llamasim.language import ranges
 from llamasim.language.ast import Call, Path
-from llamasim.language.calls import PROVIDED, SCALARS
+from llamasim.language.calls import ASKED, PROVIDED, SCALARS
 from llamasim.language.cells import Stratum
 from llamasim.language.infer import Infer
-from llamasim.language.kinds import ANY, Kind, Read, number
+from llamasim.language.infer_arithmetic import not_zero, positive
+from llamasim.language.kinds import ANY, Kind, Read, number, ranged
 from llamasim.language.types import TYPES
 from llamasim.language.vocabulary import Attribute
-from llamasim.units import NONE
+from llamasim.units import NONE, TOKEN
 
 _AXIS_SIZE = Attribute("axis_size", "Members of a mesh axis.", stratum=Stratum.LAYOUT, low=1.0)
 
@@ -25,6 +27,8 @@ def infer_call(infer: Infer, expr: Call) -> Kind:
         return _axis_size(infer, expr)
     if expr.name in PROVIDED:
         return _provided(infer, expr)
+    if expr.name in ASKED and infer.lenient:
+        return _asked(infer, expr)
     function = infer.functions.get(expr.name)
     if function is None:
         return _unknown(infer, expr)
@@ -42,6 +46,24 @@ def infer_call(infer: Infer, expr: Call) -> Kind:
         return ANY
     name = result.kind
     return number(result.dimension) if name == "number" else Kind(name)
+
+
+def _asked(infer: Infer, expr: Call) -> Kind:
+    """Return what a test asks of a plan: `cached(4096 tok)`, `moved(dp)`, `flops(decode)`."""
+    if not _arity(infer, expr, 1):
+        return ANY
+    argument = expr.args[0]
+    if expr.name == "cached":
+        kind = infer.number(argument)
+        if kind.name == "number" and kind.dimension != TOKEN:
+            infer.report("E0201", f"`cached` takes a number of tokens, not {kind.text}",
+                         [(argument.span, kind.text)], help=("write `cached(4096 tok)`",))
+    elif not isinstance(argument, Path) or len(argument.parts) != 1:
+        word = "an axis" if expr.name == "moved" else "a phase"
+        infer.report("E0209", f"`{expr.name}` takes the name of {word}",
+                     [(argument.span, "not a name")],
+                     help=("write `moved(dp)` or `flops(decode)`",))
+    return number(ASKED[expr.name])
 
 
 def _unknown(infer: Infer, expr: Call) -> Kind:
@@ -72,15 +94,18 @@ def _scalar(infer: Infer, expr: Call) -> Kind:
     if not _arity(infer, expr, SCALARS[expr.name]):
         return ANY
     kinds = [infer.ratio(a, f"an argument of `{expr.name}`") for a in expr.args]
-    if expr.name == "log2" and kinds[0].certain and kinds[0].low <= 0:
-        infer.not_zero(expr.args[0], attrs.evolve(kinds[0], high=max(kinds[0].high, 0.0)),
-                       "this takes the logarithm of something that can be 0 or less")
+    if any(k.name != "number" for k in kinds):
+        return ANY
+    if expr.name == "log2":
+        positive(infer, expr.args[0], kinds[0],
+                 "this takes the logarithm of something that can be 0 or less")
+        return ranged(kinds[0], ranges.log2(kinds[0].range), of=tuple(kinds))
     if expr.name == "mod":
-        infer.not_zero(expr.args[1], kinds[1], "this divides by something that can be 0")
-    if expr.name in ("floor", "ceil") and kinds[0].name == "number":
-        k = kinds[0]
-        return attrs.evolve(k, low=k.low - (expr.name == "floor"), high=k.high + 1)
-    return number()
+        not_zero(infer, expr.args[1], kinds[1], "this divides by something that can be 0")
+        within = ranges.mod(kinds[0].range, kinds[1].range)
+        return ranged(kinds[0], within, of=tuple(kinds), whole=all(k.whole for k in kinds))
+    to = ranges.floor if expr.name == "floor" else ranges.ceil
+    return ranged(kinds[0], to(kinds[0].range), of=tuple(kinds), whole=True)
 
 
 def _axis_size(infer: Infer, expr: Call) -> Kind:
@@ -116,8 +141,11 @@ def _provided(infer: Infer, expr: Call) -> Kind:
             help=("give both the same dimension",))
     if len(numbers) < len(kinds):
         return ANY
-    pick = {"min": min, "max": max}.get(expr.name)
-    if pick is None or len(kinds) == 1:
+    if expr.name not in ("min", "max") or len(kinds) == 1:
         return Kind("number", kinds[0].dimension)
-    return Kind("number", kinds[0].dimension, low=pick(k.low for k in kinds),
-                high=pick(k.high for k in kinds), certain=all(k.certain for k in kinds))
+    pick = ranges.least if expr.name == "min" else ranges.greatest
+    within = kinds[0].range
+    for kind in kinds[1:]:
+        within = pick(within, kind.range)
+    found = ranged(kinds[0], within, of=tuple(kinds), whole=all(k.whole for k in kinds))
+    return attrs.evolve(found, nonzero=found.nonzero or all(k.nonzero for k in kinds))

@@ -8,7 +8,10 @@ from typing import Literal, TypeAlias
 import attrs
 
 from llamasim.diagnostics import Span
+from llamasim.language import ranges
 from llamasim.language.ast import Expr
+from llamasim.language.ranges import Range
+from llamasim.language.values import show_amount
 from llamasim.language.vocabulary import Attribute
 from llamasim.units import NONE, Dimension
 
@@ -25,6 +28,9 @@ class Kind:
         word: the bare, undeclared word that it is; a symbol, or a mistyped name.
         low, high: between which values a number lies, in base units.
         certain: whether that range follows from parameters and literals alone.
+        nonzero: whether it is never 0, although its range may hold 0.
+        zero: whether some values of the parameters make it 0 whatever the scenario is.
+        whole: whether it is a whole number, of a plain number that is known to be one.
 
     """
 
@@ -35,6 +41,9 @@ class Kind:
     low: float = -math.inf
     high: float = math.inf
     certain: bool = False
+    nonzero: bool = False
+    zero: bool = False
+    whole: bool = False
 
     @property
     def text(self) -> str:
@@ -46,16 +55,30 @@ class Kind:
         )
 
     @property
+    def range(self) -> Range:
+        """Its range."""
+        return self.low, self.high
+
+    @property
     def can_be_zero(self) -> bool:
-        """Whether its range is known and holds 0."""
-        return self.certain and self.low <= 0 <= self.high
+        """Whether it is known that it can be 0."""
+        return not self.nonzero and (self.zero or (self.certain and self.low <= 0 <= self.high))
+
+    @property
+    def can_be_negative(self) -> bool:
+        """Whether it is known that it can be below 0."""
+        return self.certain and self.low < 0
 
     @property
     def range_text(self) -> str:
-        """Its range, as messages show it."""
-        low = "any" if math.isinf(self.low) else f"{self.low:g}"
-        high = "any" if math.isinf(self.high) else f"{self.high:g}"
-        return "any value" if low == high == "any" else f"{low}..{high}"
+        """Its range, as messages show it: in a readable unit."""
+        if self.low == -math.inf and self.high == math.inf:
+            return "any value" if not (self.zero and not self.certain) else "values that hold 0"
+        if self.low == self.high:
+            return show_amount(self.low, self.dimension)
+        low = "any" if self.low == -math.inf else show_amount(self.low, self.dimension)
+        high = "any" if self.high == math.inf else show_amount(self.high, self.dimension)
+        return f"{low}..{high}"
 
 
 ANY = Kind("any")
@@ -66,7 +89,16 @@ def number(dimension: Dimension = NONE, value: float | None = None) -> Kind:
     """Return the kind of a number, or of one number."""
     if value is None:
         return Kind("number", dimension)
-    return Kind("number", dimension, low=value, high=value, certain=True)
+    whole = math.isfinite(value) and value == int(value)
+    return Kind("number", dimension, low=value, high=value, certain=True, nonzero=value != 0,
+                whole=whole and dimension.is_ratio)
+
+
+def ranged(like: Kind, within: Range, *, of: tuple[Kind, ...], whole: bool = False) -> Kind:
+    """Return the kind of a number of the same dimension, computed from others."""
+    low, high = within
+    return Kind("number", like.dimension, low=low, high=high, certain=all(k.certain for k in of),
+                nonzero=low > 0 or high < 0, whole=whole)
 
 
 @attrs.frozen
@@ -89,30 +121,41 @@ class Known:
     reads: tuple[Read, ...] = ()
 
 
-def add(a: Kind, b: Kind, sign: int) -> tuple[float, float]:
-    """Return the range of a sum or difference."""
-    if sign > 0:
-        return _both(a.low + b.low, a.high + b.high)
-    return _both(a.low - b.high, a.high - b.low)
+def add(a: Kind, b: Kind, sign: int) -> Kind:
+    """Return the kind of a sum or difference of one dimension."""
+    within = ranges.add(a.range, b.range) if sign > 0 else ranges.subtract(a.range, b.range)
+    return ranged(a, within, of=(a, b), whole=a.whole and b.whole)
 
 
-def product(a: Kind, b: Kind) -> tuple[float, float]:
-    """Return the range of a product."""
-    ends = [_times(x, y) for x in (a.low, a.high) for y in (b.low, b.high)]
-    return min(ends), max(ends)
+def negative(a: Kind) -> Kind:
+    """Return the kind of the negative of a number."""
+    return attrs.evolve(a, low=-a.high, high=-a.low)
 
 
-def quotient(a: Kind, b: Kind) -> tuple[float, float]:
-    """Return the range of a quotient; unbounded where the divisor's range holds 0."""
-    if b.low <= 0 <= b.high:
-        return -math.inf, math.inf
-    inverse = attrs.evolve(b, low=1 / b.high, high=1 / b.low)
-    return product(a, inverse)
+def product(a: Kind, b: Kind) -> Kind:
+    """Return the kind of a product."""
+    low, high = ranges.times(a.range, b.range)
+    return Kind(
+        "number", a.dimension * b.dimension, low=low, high=high, certain=a.certain and b.certain,
+        nonzero=a.nonzero and b.nonzero, zero=a.can_be_zero or b.can_be_zero,
+        whole=a.whole and b.whole,
+    )
 
 
-def _times(x: float, y: float) -> float:
-    return 0.0 if x == 0 or y == 0 else x * y
+def quotient(a: Kind, b: Kind) -> Kind:
+    """Return the kind of a quotient."""
+    low, high = ranges.over(a.range, b.range)
+    return Kind(
+        "number", a.dimension / b.dimension, low=low, high=high, certain=a.certain and b.certain,
+        nonzero=a.nonzero, zero=a.can_be_zero,
+    )
 
 
-def _both(low: float, high: float) -> tuple[float, float]:
-    return (-math.inf if math.isnan(low) else low), (math.inf if math.isnan(high) else high)
+def either(a: Kind, b: Kind) -> Kind:
+    """Return the kind of one of two numbers of one dimension, whichever."""
+    low, high = ranges.hull(a.range, b.range)
+    return Kind(
+        "number", a.dimension, low=low, high=high, certain=a.certain and b.certain,
+        nonzero=a.nonzero and b.nonzero, zero=a.can_be_zero or b.can_be_zero,
+        whole=a.whole and b.whole,
+    )

@@ -190,3 +190,5 @@ def _full_names(element: str) -> tuple[str, ...]:
 NAMES_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {e: _full_names(e) for e in (*TENSORS, "op", "layer")}
 )
+#: Full names of matrix products, beside which a weight can be brought.
+PRODUCTS = tuple(dict.fromkeys(n.full for n in NAMES if n.kind == "matmul" and n.op))

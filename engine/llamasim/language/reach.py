@@ -10,7 +10,7 @@ import attrs
 
 from llamasim.diagnostics import nearest
 from llamasim.language.globs import MOST_STARS, glob_matches
-from llamasim.language.names import ACTIVATIONS, NAMES_OF, WEIGHTS
+from llamasim.language.names import ACTIVATIONS, NAMES_OF, PRODUCTS, WEIGHTS
 
 #: A digit of a layer's number, and the first digit of one that has several; they stand for any.
 _DIGIT, _FIRST = "\x00", "\x01"
@@ -77,6 +77,10 @@ class Names:
     def reaches(self, glob: str, element: str) -> bool:
         """Whether a pattern can match an element of that kind in some model."""
         return bool(self.matched(glob, element))
+
+    def products(self, glob: str) -> tuple[str, ...]:
+        """Return the matrix products that a pattern can match: models' and brought weights."""
+        return tuple(n for n in self.matched(glob, "op") if n in PRODUCTS or n in self.brought)
 
     def left(self, globs: Sequence[str], excepts: Sequence[str], element: str) -> tuple[str, ...]:
         """Return names that patterns can match and that `except` does not take away entirely."""
