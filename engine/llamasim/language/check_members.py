@@ -22,6 +22,7 @@ from llamasim.language.ast import (
     Refines,
     Requires,
     Rule,
+    SetDomain,
     SourceDecl,
     Technique,
 )
@@ -35,6 +36,7 @@ from llamasim.language.infer import Infer
 from llamasim.language.kinds import Kind, Known
 from llamasim.language.load import Program
 from llamasim.language.missing import no_such_technique
+from llamasim.language.narrow import NO_FACTS, Facts, every, facts_of
 from llamasim.language.scope import (
     Declared,
     ModuleScope,
@@ -58,11 +60,13 @@ class TechniqueCheck:
     names: dict[str, Known] = attrs.field(factory=dict)
     used: set[str] = attrs.field(factory=set)
     diagnostics: list[Diagnostic] = attrs.field(factory=list)
+    required: Facts = NO_FACTS
 
     def run(self) -> list[Diagnostic]:
         """Return what is wrong with the technique."""
         self.names = dict(self.scope.names)
         self._declare_all()
+        self.required = self._required()
         for member in self.technique.members:
             if len(self.diagnostics) >= MOST_FINDINGS:
                 return self.diagnostics
@@ -72,9 +76,24 @@ class TechniqueCheck:
                 self._unused(name, known)
         return self.diagnostics
 
-    def infer(self) -> Infer:
+    def infer(self, facts: Facts = NO_FACTS) -> Infer:
         """Return a fresh inference that sees the names declared so far."""
-        return self.scope.infer(self.names)
+        return self.scope.infer(self.names, facts)
+
+    def _required(self) -> Facts:
+        """Return what `requires` says of numbers: nothing is worked out where it does not hold."""
+        tests = [m.test for m in self.technique.members if isinstance(m, Requires)]
+        if not tests:
+            return NO_FACTS
+        names = tuple(m for m in self.technique.members if isinstance(m, Param | Let | ExtraModel))
+        known = TechniqueCheck(self.scope, attrs.evolve(self.technique, members=names),
+                               self.program, dict(self.scope.names))
+        for member in names:
+            _CHECKS[type(member)](known, member)
+        infer, facts = known.infer(), NO_FACTS
+        for test in tests:
+            facts = every(facts, facts_of(test, True, infer.names, infer.look))
+        return facts
 
     def done(self, infer: Infer) -> None:
         """Take over what an inference found."""
@@ -125,8 +144,11 @@ class TechniqueCheck:
             self._default(infer, m)
         self.done(infer)
         self.used -= {m.name}
-        full = attrs.evolve(kind, low=low, high=high, certain=kind.name == "number",
-                            symbols=tuple(symbols) or None)
+        numeric = kind.name == "number"
+        nonzero = numeric and (low > 0 or high < 0 or (
+            isinstance(m.domain, SetDomain) and all(k.nonzero for k in kinds)))
+        full = attrs.evolve(kind, low=low, high=high, certain=numeric, nonzero=nonzero,
+                            whole=m.type == "Int", symbols=tuple(symbols) or None)
         self.names[m.name] = Known("param", full, m.span)
 
     def _of_type(self, infer: Infer, m: Param, expr: Expr, wanted: Kind) -> Kind:
@@ -165,7 +187,7 @@ class TechniqueCheck:
                          help=("change the default or what is allowed",))
 
     def _let(self, m: Let) -> None:
-        infer = self.infer()
+        infer = self.infer(self.required)
         kind = infer.infer(m.value)
         if kind.word is not None and kind.word in self.scope.later():
             kind = infer.unknown_word(m.value.span, kind.word)
@@ -219,7 +241,7 @@ class TechniqueCheck:
                 help=("name another technique",)))
 
     def _claim(self, m: Claim) -> None:
-        infer = self.infer()
+        infer = self.infer(self.required)
         low, high = infer.number(m.low), infer.number(m.high)
         if low.certain and high.certain and low.low > high.high:
             infer.report("E0214", "this claim's low end is above its high end",
@@ -243,7 +265,7 @@ class TechniqueCheck:
         self.done(infer)
 
     def _bring(self, m: Bring) -> None:
-        infer = self.infer()
+        infer = self.infer(self.required)
         if m.what not in ("weight", "op"):
             infer.report("E0207", f"`bring {m.what}` brings nothing",
                          [(name_in(m.span, m.what), "neither weight nor op")],
@@ -278,7 +300,7 @@ class TechniqueCheck:
                              [(value.span, kind.text)], help=("give it that dimension",))
 
     def _rule(self, m: Rule) -> None:
-        infer = self.infer()
+        infer = self.infer(self.required)
         check_rule(m, infer, self.scope)
         self.done(infer)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import attrs
 
@@ -22,7 +22,7 @@ from llamasim.language.ast import (
 from llamasim.language.caps import MOST_FINDINGS
 from llamasim.language.infer_arithmetic import arithmetic, same_dimension
 from llamasim.language.kinds import ANY, BOOL, Kind, Known, Read, either, negative, number
-from llamasim.language.narrow import Facts, facts_of
+from llamasim.language.narrow import NO_FACTS, Facts, every, facts_of
 from llamasim.language.vocabulary import ROOTS, VOCABULARY, Attribute
 from llamasim.units import NONE, UNITS
 
@@ -37,6 +37,7 @@ class Infer:
         axes: names of mesh axes.
         lenient: whether unknown attributes are let pass (the tests of rule files ask of results).
         facts: what the conditions around say of numbers; None where they are not looked at.
+        faulty: functions that are wrong wherever they are called.
 
     """
 
@@ -48,7 +49,8 @@ class Infer:
     diagnostics: list[Diagnostic] = attrs.field(factory=list)
     reads: list[Read] = attrs.field(factory=list)
     used: set[str] = attrs.field(factory=set)
-    facts: Facts | None = attrs.field(factory=dict)
+    facts: Facts | None = NO_FACTS
+    faulty: Collection[str] = ()
 
     def infer(self, expr: Expr) -> Kind:
         """Return what an expression is; `ANY` behind a mistake, so that it is told once."""
@@ -199,9 +201,7 @@ class Infer:
         """Infer something where a condition holds, or where it does not."""
         before = self.facts
         if before is not None:
-            found = facts_of(test, holds, self.names, self.look)
-            self.facts = {**before, **{e: before[e].also(f) if e in before else f
-                                       for e, f in found.items()}}
+            self.facts = every(before, facts_of(test, holds, self.names, self.look))
         then()
         self.facts = before
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from llamasim.diagnostics import nearest
 from llamasim.language import ranges
-from llamasim.language.ast import Call, Path
+from llamasim.language.ast import Call, Function, Path
 from llamasim.language.calls import ASKED, PROVIDED, SCALARS
 from llamasim.language.cells import Stratum
 from llamasim.language.infer import Infer
 from llamasim.language.infer_arithmetic import not_zero, positive
-from llamasim.language.kinds import ANY, Kind, Read, number, ranged
+from llamasim.language.kinds import ANY, Kind, Known, Read, number, ranged
 from llamasim.language.types import TYPES
 from llamasim.language.vocabulary import Attribute
 from llamasim.units import NONE, TOKEN
@@ -34,18 +36,42 @@ def infer_call(infer: Infer, expr: Call) -> Kind:
         return _unknown(infer, expr)
     if not _arity(infer, expr, len(function.formals)):
         return ANY
-    for arg, (_, type_name) in zip(expr.args, function.formals, strict=True):
+    formals: dict[str, Known] = {}
+    for arg, (name, type_name) in zip(expr.args, function.formals, strict=True):
         wanted = TYPES.get(type_name)
         kind = infer.number(arg) if wanted and wanted.kind == "number" else infer.infer(arg)
         if wanted and kind.name == "number" and kind.dimension != wanted.dimension:
-            infer.report("E0201", f"`{expr.name}` takes {wanted.name} here, not {kind.text}",
-                         [(arg.span, kind.text), (function.span, "declared here")],
-                         help=(f"give for example {wanted.example}",))
+            kind = infer.report(
+                "E0201", f"`{expr.name}` takes {wanted.name} here, not {kind.text}",
+                [(arg.span, kind.text), (function.span, "declared here")],
+                help=(f"give for example {wanted.example}",))
+        formals[name] = Known("argument", kind, arg.span)
+    return _applied(infer, expr, function, formals)
+
+
+def _applied(
+    infer: Infer, expr: Call, function: Function, formals: Mapping[str, Known]
+) -> Kind:
+    """Return what a function gives for what it is given here."""
     result = TYPES.get(function.type)
     if result is None:
         return ANY
-    name = result.kind
-    return number(result.dimension) if name == "number" else Kind(name)
+    declared = number(result.dimension) if result.kind == "number" else Kind(result.kind)
+    if function.name in infer.faulty or any(k.kind.name == "any" for k in formals.values()):
+        return declared
+    constants = {n: k for n, k in infer.names.items() if k.what == "constant"}
+    inner = Infer({**constants, **formals}, infer.functions, infer.later, infer.axes,
+                  faulty=infer.faulty)
+    kind = inner.infer(function.body)
+    problem = next((d for d in inner.diagnostics if d.code == "E0210"), None)
+    if problem is not None:
+        within = ", ".join(f"{n} in {k.kind.range_text}" for n, k in formals.items()
+                           if k.kind.name == "number")
+        return infer.report(
+            "E0210", f"`{function.name}` has no value for some of what it is given here",
+            [(expr.span, within), (problem.labels[0].span, problem.labels[0].text)],
+            why=problem.message, help=problem.help)
+    return kind if kind.name == declared.name and kind.dimension == declared.dimension else declared
 
 
 def _asked(infer: Infer, expr: Call) -> Kind:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TypeAlias
 
 import attrs
@@ -37,6 +38,7 @@ class Fact:
 
 #: What holds of expressions; the same expression written twice is one.
 Facts: TypeAlias = Mapping[Expr, Fact]
+NO_FACTS: Facts = MappingProxyType({})
 #: Says what kind an expression is, without a finding.
 Look = Callable[[Expr], Kind]
 
@@ -67,7 +69,7 @@ def facts_of(test: Expr, holds: bool, names: Mapping[str, Known], look: Look) ->
         return {}
     if test.op in ("and", "or"):
         sides = [facts_of(s, holds, names, look) for s in (test.left, test.right)]
-        return _all(*sides) if (test.op == "and") == holds else _any(*sides)
+        return every(*sides) if (test.op == "and") == holds else _any(*sides)
     if test.op == "divides":
         return {test.left: Fact(nonzero=True)} if holds else {}
     if test.op in _OPPOSITE:
@@ -76,7 +78,8 @@ def facts_of(test: Expr, holds: bool, names: Mapping[str, Known], look: Look) ->
     return {}
 
 
-def _all(a: Facts, b: Facts) -> Facts:
+def every(a: Facts, b: Facts) -> Facts:
+    """Return what holds where both hold."""
     return {**a, **{e: a[e].also(f) if e in a else f for e, f in b.items()}}
 
 
@@ -100,7 +103,7 @@ def _compared(op: str, left: Expr, right: Expr, look: Look) -> Facts:
     if (a.name, b.name) != ("number", "number"):
         return {}
     strict = op in ("<", ">", "!=")
-    return _all(
+    return every(
         {left: _side(op, b), right: _side(_MIRROR[op], a)},
         # Guards of differences are written as comparisons: `if n > k then x / (n - k)`.
         {Binary(left.span, "-", left, right): _difference(op, strict),

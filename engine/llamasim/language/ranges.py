@@ -35,9 +35,9 @@ def over(a: Range, b: Range) -> Range:
     """Return the range of a quotient; an end of the divisor that is 0 is not reached."""
     if b[0] < 0 < b[1] or b == (0.0, 0.0):
         return ALL
-    low = 1 / b[1] if b[1] else -math.inf
-    high = 1 / b[0] if b[0] else math.inf
-    return times(a, (low, high))
+    sign = -1.0 if b[0] < 0 else 1.0
+    ends = [_over(x, y, sign) for x in a for y in b]
+    return min(ends), max(ends)
 
 
 def power(base: Range, exponent: Range, whole: bool) -> Range:
@@ -100,6 +100,12 @@ def both(a: Range, b: Range) -> Range:
 
 def _times(x: float, y: float) -> float:
     return 0.0 if x == 0 or y == 0 else x * y
+
+
+def _over(x: float, y: float, sign: float) -> float:
+    if x == 0 or math.isinf(y):
+        return 0.0 if math.isfinite(x) else x * sign
+    return x / y if y else x * sign * math.inf
 
 
 def _ends(low: float, high: float) -> Range:

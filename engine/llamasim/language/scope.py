@@ -21,6 +21,7 @@ from llamasim.language.infer import Infer
 from llamasim.language.keywords import KEYWORDS
 from llamasim.language.kinds import ANY, BOOL, Kind, Known
 from llamasim.language.load import Program
+from llamasim.language.narrow import NO_FACTS, Facts
 from llamasim.language.reach import PLAIN, Names
 from llamasim.language.types import TYPES
 from llamasim.language.vocabulary import BUILTIN_AXES
@@ -36,13 +37,17 @@ class Declared:
 
 @attrs.define(slots=False)
 class ModuleScope:
-    """Constants and functions declared so far; the axes and names of elements within reach."""
+    """Constants and functions declared so far; the axes and names of elements within reach.
+
+    `faulty` are functions with a finding of their own.
+    """
 
     module: Module
     axes: tuple[str, ...]
     elements: Names = PLAIN
     names: dict[str, Known] = attrs.field(factory=dict)
     functions: dict[str, Function] = attrs.field(factory=dict)
+    faulty: set[str] = attrs.field(factory=set)
 
     @cached_property
     def _all_functions(self) -> frozenset[str]:
@@ -52,10 +57,10 @@ class ModuleScope:
         """Return functions that are declared further down."""
         return self._all_functions - set(self.functions)
 
-    def infer(self, names: Mapping[str, Known] | None = None) -> Infer:
+    def infer(self, names: Mapping[str, Known] | None = None, facts: Facts = NO_FACTS) -> Infer:
         """Return a fresh inference in this scope."""
         return Infer(dict(names if names is not None else self.names), self.functions,
-                     self.later(), self.axes)
+                     self.later(), self.axes, facts=facts, faulty=self.faulty)
 
 
 def axes_of(module: Module, program: Program) -> tuple[str, ...]:
