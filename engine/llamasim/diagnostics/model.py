@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import attrs
 
 Severity = Literal["error", "warning", "hint"]
+
+
+@lru_cache(maxsize=8)
+def _lines(text: str) -> list[str]:
+    return text.split("\n")
 
 
 @attrs.frozen(eq=False)
@@ -18,7 +24,7 @@ class Source:
 
     def line(self, number: int) -> str:
         """Return one line, counted from 1; empty where there is none."""
-        lines = self.text.split("\n")
+        lines = _lines(self.text)
         return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
 
 

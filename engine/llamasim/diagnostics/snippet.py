@@ -13,6 +13,8 @@ WIDTH = 100
 _NARROWEST = 36
 _TAB = 4
 _CUT = "..."
+#: Lines longer than this are cut before they are drawn.
+_LONG = 2000
 _COLORS: Mapping[str, str] = {
     "error": "1;31", "warning": "1;33", "hint": "1;36", "frame": "1;34", "bold": "1",
 }
@@ -41,14 +43,20 @@ class _Mark:
 
 @attrs.frozen
 class _Line:
-    """A source line as it is drawn: tabs expanded, cut to the width."""
+    """A source line as it is drawn: tabs expanded, cut to the width.
+
+    Attributes:
+        columns: where the source columns from `first` on are drawn.
+
+    """
 
     text: str
     columns: tuple[int, ...]
+    first: int = 0
 
     def at(self, column: int) -> int:
         """Return where a source column (from 0) is drawn."""
-        return self.columns[max(0, min(column, len(self.columns) - 1))]
+        return self.columns[max(0, min(column - self.first, len(self.columns) - 1))]
 
 
 def snippet(
@@ -81,6 +89,8 @@ def snippet(
 
 
 def _draw(line: str, labels: Sequence[Label], room: int) -> _Line:
+    if len(line) > _LONG:
+        return _part(line, labels, room)
     text, columns = "", []
     for char in line:
         columns.append(len(text))
@@ -97,17 +107,26 @@ def _draw(line: str, labels: Sequence[Label], room: int) -> _Line:
     return _window(text, columns, low, room)
 
 
+def _part(line: str, labels: Sequence[Label], room: int) -> _Line:
+    """Draw a line that is far longer than the screen: only what lies round its first label."""
+    first = max(0, min(label.span.column - 1 for label in labels) - 12)
+    part = line[first : first + room]
+    drawn = "".join(" " if c == "\t" else _shown(c) for c in part)
+    return _window(_CUT * (first > 0) + drawn + _CUT,
+                   [len(_CUT) * (first > 0) + k for k in range(len(part) + 1)], 0, room, first)
+
+
 def _shown(char: str) -> str:
     return char if char.isprintable() else "?"
 
 
-def _window(text: str, columns: list[int], low: int, room: int) -> _Line:
+def _window(text: str, columns: list[int], low: int, room: int, first: int = 0) -> _Line:
     head = _CUT if low else ""
     keep = room - len(head) - len(_CUT)
     high = min(len(text), low + keep)
     tail = _CUT if high < len(text) else ""
     moved = tuple(len(head) + max(0, min(c, high) - low) for c in columns)
-    return _Line(head + text[low:high] + tail, moved)
+    return _Line(head + text[low:high] + tail, moved, first)
 
 
 def _end(label: Label, line: str) -> int:
@@ -120,7 +139,7 @@ def _end(label: Label, line: str) -> int:
 
 def _mark(drawn: _Line, label: Label, severity: str) -> _Mark:
     # The drawn columns already hold one entry for each character of the line, and one more.
-    last = len(drawn.columns) - 1
+    last = drawn.first + len(drawn.columns) - 1
     start = drawn.at(label.span.column - 1)
     span = label.span
     end = drawn.at(span.end_column - 1 if span.end_line == span.line else last)

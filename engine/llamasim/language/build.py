@@ -80,6 +80,8 @@ class Builder(ExprBuilder):
     def _documented(self, tree: Node) -> Any:
         """Build an item or a member, given as its doc lines and itself."""
         doc, thing = tree.children
+        self._here = thing
+        self.enter(0)
         return self._members[thing.data](thing, _doc(doc))
 
     # Declarations.
@@ -182,6 +184,8 @@ class Builder(ExprBuilder):
 
     def glob(self, tree: Node) -> ast.Glob:
         """Build one pattern."""
+        self._here = tree
+        self.enter(0)
         return ast.Glob(self.span(tree), str(tree.children[0]))
 
     # Effects.

@@ -9,12 +9,9 @@ from lark import Token, Tree
 
 from llamasim.diagnostics import Source, Span
 from llamasim.language import ast
+from llamasim.language.caps import MOST_DEPTH, MOST_NODES
 
 Node = Any
-
-#: Caps on a rule file: the language is for rules, not for programs.
-MOST_NODES = 10_000
-MOST_DEPTH = 64
 
 _BINARY: Mapping[str, Any] = {
     "or_": "or", "and_": "and", "divides": "divides", "plus": "+", "minus": "-", "times": "*",

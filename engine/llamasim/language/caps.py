@@ -6,8 +6,8 @@ They make checking any file end in about a second, and working out any rule end 
 from __future__ import annotations
 
 MOST_BYTES = 1024 * 1024
-#: Words, numbers, texts and signs, remarks aside.
-MOST_WORDS = 20_000
+#: Words, numbers, texts, signs and remarks.
+MOST_WORDS = 15_000
 #: Expressions, patterns, effects, members and declarations.
 MOST_NODES = 10_000
 #: Expressions within one another.

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import attrs
+
 from llamasim.diagnostics import Diagnostic, Label, Span
 from llamasim.language.ast import Const, Function, Module, SourceDecl, Technique, Test
+from llamasim.language.bind import ConstantEnv, type_problem
+from llamasim.language.caps import MOST_FINDINGS
 from llamasim.language.check_members import TechniqueCheck
 from llamasim.language.check_tests import check_test
+from llamasim.language.evaluate import EvalError, Missing, evaluate
+from llamasim.language.expanded import expansion_problem
 from llamasim.language.infer import Infer
-from llamasim.language.kinds import Kind, Known
+from llamasim.language.kinds import Kind, Known, number
 from llamasim.language.load import Program
 from llamasim.language.scope import (
     Declared,
@@ -19,6 +25,8 @@ from llamasim.language.scope import (
     kind_of_type,
     name_in,
 )
+from llamasim.language.types import TYPES
+from llamasim.units import Quantity
 
 EDITION = 2026
 
@@ -33,12 +41,17 @@ def check(program: Program) -> list[Diagnostic]:
 
 def check_module(module: Module, program: Program) -> list[Diagnostic]:
     """Return what is wrong with one module; the program says what its imports declare."""
+    too_large = expansion_problem(module)
+    if too_large is not None:
+        return [too_large]
     diagnostics: list[Diagnostic] = []
     if module.edition != EDITION:
         diagnostics.append(_edition(module))
     scope = ModuleScope(module, axes_of(module, program), element_names(module, program))
     _duplicates(module, diagnostics)
     for item in module.items:
+        if len(diagnostics) >= MOST_FINDINGS:
+            break
         if isinstance(item, Const):
             _constant(item, scope, diagnostics)
         elif isinstance(item, Function):
@@ -47,7 +60,7 @@ def check_module(module: Module, program: Program) -> list[Diagnostic]:
             diagnostics += TechniqueCheck(scope, item, program).run()
         elif isinstance(item, Test):
             diagnostics += check_test(item, module, program)
-    return list(dict.fromkeys(diagnostics))
+    return list(dict.fromkeys(diagnostics))[:MOST_FINDINGS]
 
 
 def _edition(module: Module) -> Diagnostic:
@@ -80,12 +93,30 @@ def _constant(item: Const, scope: ModuleScope, diagnostics: list[Diagnostic]) ->
         infer.report("E0202", "a constant reads nothing of the scenario",
                      [(infer.reads[0].span, "not constant")], help=("use `let` in a technique",))
     _fits(infer, item.name, item.value.span, kind, wanted)
+    if not infer.diagnostics and wanted.name != "any":
+        kind = _worked_out(item, scope, infer, kind)
     diagnostics += infer.diagnostics
     scope.names[item.name] = Known("constant", _joined(kind, wanted), item.span, item.value)
 
 
 def _joined(kind: Kind, wanted: Kind) -> Kind:
     return kind if kind.name == wanted.name and kind.dimension == wanted.dimension else wanted
+
+
+def _worked_out(item: Const, scope: ModuleScope, infer: Infer, kind: Kind) -> Kind:
+    """Return the kind of a constant's own value; that it has none of its type is noted."""
+    items = scope.module.items
+    earlier = attrs.evolve(scope.module, items=items[: items.index(item)])
+    try:
+        value = evaluate(item.value, ConstantEnv(earlier, {}))
+    except (EvalError, Missing) as error:
+        return infer.report("E0214", f"`{item.name}` has no value: {error}",
+                            [(error.span, "here")], help=("write a plain value",))
+    problem = type_problem(value, TYPES[item.type])
+    if problem is not None:
+        return infer.report("E0214", f"`{item.name}` {problem}", [(item.value.span, item.type)],
+                            help=("change the value or its type",))
+    return number(value.dimension, value.value) if isinstance(value, Quantity) else kind
 
 
 def _fits(infer: Infer, name: str, span: Span, kind: Kind, wanted: Kind) -> None:
@@ -114,5 +145,7 @@ def _function(item: Function, scope: ModuleScope, diagnostics: list[Diagnostic])
                      [(read.span, "of an element")],
                      help=("take it as an argument and pass it where the function is called",))
     _fits(infer, item.name, item.body.span, result, wanted)
+    if infer.diagnostics:
+        scope.faulty.add(item.name)
     diagnostics += infer.diagnostics
     scope.functions[item.name] = item

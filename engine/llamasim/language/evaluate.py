@@ -19,6 +19,7 @@ from llamasim.language.ast import (
     Path,
     Unary,
 )
+from llamasim.language.caps import MOST_POWER
 from llamasim.language.values import Symbol, Value, show_value
 from llamasim.units import NONE, UNITS, Quantity
 
@@ -176,7 +177,7 @@ def _power(expr: Binary, env: Env) -> Value:
     base, power = _quantity(expr.left, env), ratio(expr.right, env)
     dimension = base.dimension
     if not dimension.is_ratio:
-        if power != int(power) or abs(power) > _MOST_POWER:
+        if power != int(power) or abs(power) > MOST_POWER:
             raise EvalError(expr.right.span, f"{dimension} takes a small whole exponent")
         dimension = dimension ** int(power)
     try:
@@ -188,9 +189,6 @@ def _power(expr: Binary, env: Env) -> Value:
     if isinstance(value, complex):
         raise EvalError(expr.span, "a negative number has no fractional power")
     return _finite(expr.span, value, Quantity(0.0, dimension))
-
-
-_MOST_POWER = 8
 
 
 def _divides(expr: Binary, env: Env) -> Value:

@@ -20,7 +20,8 @@ from llamasim.diagnostics import Source
 from llamasim.language.ast import Module
 
 _TREE = ("ast", "ast_effects", "ast_expr")
-_CODE = ("ast.py", "ast_effects.py", "ast_expr.py", "build.py", "build_expr.py", "kept.py")
+_CODE = ("ast.py", "ast_effects.py", "ast_expr.py", "build.py", "build_expr.py", "caps.py",
+         "kept.py")
 
 
 @cache

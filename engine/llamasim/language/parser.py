@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -14,11 +16,14 @@ from llamasim import __version__
 from llamasim.assets import grammar_path
 from llamasim.diagnostics import Diagnostic, Label, Source, Span
 from llamasim.language.ast import Module
+from llamasim.language.caps import MOST_BYTES, MOST_WORDS
 
 if TYPE_CHECKING:
-    from lark import Lark, Token
+    from lark import Lark, Token, Tree
 
-MOST_BYTES = 1024 * 1024
+    from llamasim.language.recover import Recovery
+
+_WORDS = re.compile(r'#[^\n]*|///[^\n]*|"[^"\n]*"|[\w*]+|[^\w\s]')
 
 
 class _WholeWords:
@@ -87,24 +92,51 @@ def parse(source: Source) -> tuple[Module | None, list[Diagnostic]]:
     """Parse a rule file; a module comes back where enough of it could be understood."""
     if len(source.text) > MOST_BYTES:
         return None, [too_large(start_of(source), "this file is larger than 1 MiB")]
-    from lark.exceptions import UnexpectedInput
-
+    if (at := _one_word_too_many(source.text)) is not None:
+        message = f"this file has more than {MOST_WORDS:,} words and signs"
+        return None, [too_large(_place(source, at), message)]
     from llamasim.language.build import Builder, TooLarge
 
-    diagnostics: list[Diagnostic] = []
-    try:
-        tree = lark_parser().parse(source.text)
-    except UnexpectedInput:
-        from llamasim.language.recover import parse_with_errors
-
-        found, diagnostics = parse_with_errors(lark_parser(), source)
-        if found is None:
-            return None, diagnostics
-        tree = found
+    tree, diagnostics = _tree_of(source)
+    if tree is None:
+        return None, diagnostics
     try:
         return Builder(source).module(tree), diagnostics
     except TooLarge as error:
         return None, [*diagnostics, too_large(error.span, error.message)]
+
+
+def _tree_of(source: Source) -> tuple[Tree[Token] | None, list[Diagnostic]]:
+    from lark.exceptions import UnexpectedInput
+
+    recovery: list[Recovery] = []
+
+    def on_error(error: UnexpectedInput) -> bool:
+        if not recovery:  # most files are sound and need none of it
+            from llamasim.language.recover import Recovery
+
+            recovery.append(Recovery(source))
+        return recovery[0].on_error(error)
+
+    try:
+        tree = lark_parser().parse(source.text, on_error=on_error)
+    except UnexpectedInput as error:
+        return recovery[0].finish(error), recovery[0].diagnostics
+    return tree, recovery[0].diagnostics if recovery else []
+
+
+def _one_word_too_many(text: str) -> int | None:
+    """Return where a text exceeds the cap on words and signs, if it does."""
+    if len(text) <= MOST_WORDS:
+        return None
+    words = (m.start() for m in _WORDS.finditer(text))
+    return next(islice(words, MOST_WORDS, None), None)
+
+
+def _place(source: Source, at: int) -> Span:
+    line = source.text.count("\n", 0, at) + 1
+    column = at - source.text.rfind("\n", 0, at)
+    return Span(source, line, column, line, column + 1)
 
 
 def start_of(source: Source) -> Span:

@@ -10,15 +10,21 @@ from __future__ import annotations
 import re
 
 import attrs
-from lark import Lark, Token, Tree
+from lark import Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from llamasim.diagnostics import Diagnostic, Source
+from llamasim.language.caps import MOST_ERRORS
+from llamasim.language.follow import Parser, accepted, fits
 from llamasim.language.keywords import KEYWORDS, STATEMENTS
-from llamasim.language.syntax import Parser, character_error, token_error
+from llamasim.language.syntax import character_error, token_error
 from llamasim.units import UNITS
 
-MOST_ERRORS = 20
+#: Work spent on finding where to go on; what has been found till then is reported.
+_MOST_PROBES = 20_000
+#: Unfinished parts within one another; the deepest sound text needs a third of it.
+_MOST_STATES = 1000
+_MOST_INDENT = 200
 
 _SKIP = re.compile(
     r'(?P<string>"[^"\n]*")|(?P<comment>#[^\n]*|///[^\n]*)|(?P<word>[A-Za-z_][A-Za-z0-9_]*)'
@@ -28,34 +34,8 @@ _SKIP = re.compile(
 _NOT_A_STATEMENT = re.compile(r"[ \t]*[.(,/*+^]")
 
 
-def parse_with_errors(
-    parser: Lark, source: Source
-) -> tuple[Tree[Token] | None, list[Diagnostic]]:
-    """Parse a text that is known to have a mistake; a tree comes back where the end was reached."""
-    recovery = _Recovery(source)
-    try:
-        return parser.parse(source.text, on_error=recovery.on_error), recovery.diagnostics
-    except UnexpectedInput as error:
-        return _finish(error), recovery.diagnostics
-
-
-def _finish(error: UnexpectedInput) -> Tree[Token] | None:
-    """Return the tree of what was understood before the parse gave up, if that is a file."""
-    ip = getattr(error, "interactive_parser", None)
-    if ip is None:
-        return None
-    end = Token("$END", "")
-    while len(ip.parser_state.state_stack) > 1:
-        if _fits(ip, end):
-            tree = ip.feed_token(end)
-            return tree if isinstance(tree, Tree) else None
-        _pop(ip)
-    return None
-
-
-def _fits(ip: Parser, token: Token) -> bool:
-    """Whether a token can follow; tried without building anything."""
-    return token.type in ip.choices() and token.type in ip.accepts()
+def _too_deep(ip: Parser) -> bool:
+    return len(ip.parser_state.state_stack) > _MOST_STATES
 
 
 def _pop(ip: Parser) -> None:
@@ -64,20 +44,37 @@ def _pop(ip: Parser) -> None:
 
 
 @attrs.define
-class _Recovery:
-    """Decides after each error how the parse goes on."""
+class Recovery:
+    """Decides after each error how the parse goes on; a tree comes of it where the end is reached.
+
+    It is used for one text. `diagnostics` are its findings.
+    """
 
     source: Source
     diagnostics: list[Diagnostic] = attrs.field(factory=list)
+    _probes: int = 0
+
+    def finish(self, error: UnexpectedInput) -> Tree[Token] | None:
+        """Return the tree of what was understood before the parse gave up, if that is a file."""
+        ip = getattr(error, "interactive_parser", None)
+        if ip is None or _too_deep(ip):
+            return None
+        end = Token("$END", "")
+        while len(ip.parser_state.state_stack) > 1:
+            if fits(ip, "$END"):
+                tree = ip.feed_token(end)
+                return tree if isinstance(tree, Tree) else None
+            _pop(ip)
+        return None
 
     def on_error(self, error: UnexpectedInput) -> bool:
         """Note the error and bring the parser to where it can go on; False gives up."""
         ip: Parser = getattr(error, "interactive_parser", None)
-        if len(self.diagnostics) >= MOST_ERRORS:
+        if len(self.diagnostics) >= MOST_ERRORS or self._probes > _MOST_PROBES:
             return False
         if isinstance(error, UnexpectedCharacters):
             at = ip.lexer_thread.state.line_ctr.char_pos
-            self.diagnostics.append(character_error(self.source, error, ip.accepts()))
+            self.diagnostics.append(character_error(self.source, error, accepted(ip)))
             return self._resume(ip, at + 1)
         if not isinstance(error, UnexpectedToken):
             return False
@@ -87,6 +84,8 @@ class _Recovery:
         diagnostic, meant = token_error(self.source, token, ip)
         self.diagnostics.append(diagnostic)
         if token.type == "$END":
+            return False
+        if _too_deep(ip):
             return False
         if meant is not None:
             ip.feed_token(Token.new_borrow_pos(meant, str(token), token))
@@ -105,7 +104,7 @@ class _Recovery:
             return False
         keyword = Token.new_borrow_pos(meant, str(behind[1]), behind[1])
         probe.feed_token(keyword)
-        if not _fits(probe, token):
+        if not fits(probe, token.type):
             return False
         self.diagnostics.append(diagnostic)
         _pop(ip)
@@ -116,7 +115,7 @@ class _Recovery:
     def _resume(self, ip: Parser, start: int) -> bool:
         """Skip from `start` to a word that fits, and leave the lexer behind it."""
         text, depth, at = self.source.text, 0, start
-        while match := _SKIP.search(text, at):
+        while self._probes <= _MOST_PROBES and (match := _SKIP.search(text, at)):
             at = match.end()
             kind = match.lastgroup
             if kind == "open":
@@ -143,18 +142,16 @@ class _Recovery:
         text, start = self.source.text, match.start()
         if match.group() not in STATEMENTS or _NOT_A_STATEMENT.match(text, match.end()):
             return False
-        before = text[text.rfind("\n", 0, start) + 1 : start].rstrip()
+        before = text[max(text.rfind("\n", 0, start) + 1, start - _MOST_INDENT) : start].rstrip()
         return not before or before[-1] in "{}"
 
     def _take(self, ip: Parser, token: Token, match: re.Match[str]) -> bool:
         """Drop states until a token fits, and feed it; False leaves the parser as it was."""
-        probe = ip.copy(deepcopy_values=False)
-        drops = 0
-        while not _fits(probe, token):
-            if len(probe.parser_state.state_stack) <= 1:
-                return False
-            _pop(probe)
-            drops += 1
+        depth = len(ip.parser_state.state_stack)
+        drops = next((d for d in range(depth) if fits(ip, token.type, d)), depth)
+        self._probes += drops + 1
+        if drops == depth:
+            return False
         for _ in range(drops):
             _pop(ip)
         text = self.source.text
@@ -170,8 +167,7 @@ class _Recovery:
     @staticmethod
     def _take_end(ip: Parser) -> bool:
         """At the end of the text: drop what is unfinished; the parser then sees the end."""
-        end = Token("$END", "")
-        while not _fits(ip, end):
+        while not fits(ip, "$END"):
             if len(ip.parser_state.state_stack) <= 1:
                 return False
             _pop(ip)

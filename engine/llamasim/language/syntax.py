@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
 
 from lark import Token
 from lark.exceptions import UnexpectedCharacters
 
 from llamasim.diagnostics import Diagnostic, Label, Source, Span, nearest
+from llamasim.language.follow import Parser
+from llamasim.language.follow import accepted as can_follow
 from llamasim.language.keywords import EFFECTS, ITEMS, KEYWORDS, MEMBERS, STATEMENTS
 from llamasim.units import UNITS
-
-#: Lark's `InteractiveParser`, whose methods have no types.
-Parser = Any
 
 _WORDS = {t: w for w, t in KEYWORDS.items()}
 
@@ -69,7 +67,7 @@ def token_error(
     source: Source, token: Token, ip: Parser
 ) -> tuple[Diagnostic, str | None]:
     """Return the finding of a word out of place, and the terminal that was probably meant."""
-    accepted = ip.accepts()
+    accepted = can_follow(ip)
     span = _span(source, token)
     if token.type == "$END":
         return _end_error(source, accepted), None
