@@ -123,6 +123,7 @@ _WORKLOAD = (
     _flag("workload.serving", "Whether requests arrive over time."),
     Attribute("workload.sequence", "Tokens of a sequence.", dimension=TOKEN),
     Attribute("workload.prompt", "Mean tokens of a prompt.", dimension=TOKEN),
+    Attribute("workload.shared_prefix", "First tokens that prompts share.", dimension=TOKEN),
     Attribute("workload.output", "Mean tokens of an answer.", dimension=TOKEN),
     _count("workload.global_batch", "Sequences of an optimizer step."),
     _count("workload.micro_batch", "Sequences of a forward pass on one device."),

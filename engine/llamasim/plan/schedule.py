@@ -31,6 +31,9 @@ def schedule_of(
     pipeline = symbol("schedule.pipeline", "one_forward_one_backward")
     if pipeline == "zero_bubble" and applied.chunks > 1:
         return None, [_one_chunk(scenario, applied.chunks)]
+    refused = _pools(scenario, int(cell("schedule.prefill_replicas", 0)), replicas)
+    if refused is not None:
+        return None, [refused]
     count = workload.global_batch // (replicas * micro_batch) if training else 1
     host = applied.step.get((phase, "cost.host"), Merged())
     return Schedule(
@@ -44,12 +47,38 @@ def schedule_of(
         admission=symbol("schedule.admission", "iteration"),
         token_budget=int(cell("schedule.token_budget", runtime.token_budget)),
         max_sequences=int(cell("schedule.max_sequences", runtime.max_sequences)),
-        kv_block=runtime.kv_block,
+        kv_block=max(1, int(cell("schedule.kv_block", runtime.kv_block))),
+        cache=symbol("schedule.cache", "paged"),
+        prefill_replicas=int(cell("schedule.prefill_replicas", 0)),
         rows=cell("schedule.rows", 1.0, "decode"),
         tokens_out=cell("schedule.tokens_out", 1.0, "decode"),
         host_scale=host.scale,
         host_add_s=host.add,
     ), []
+
+
+def _pools(scenario: Scenario, prefill: int, replicas: int) -> Diagnostic | None:
+    """Return why replicas cannot be split into those that prefill and those that decode."""
+    span = scenario.spans.get("use") or scenario.spans.get("workload")
+    arrivals = scenario.workload.arrivals
+    if prefill == 0:
+        return None
+    if prefill >= replicas:
+        return Diagnostic(
+            "E0416", f"of {replicas} replicas, {prefill} cannot prefill and leave one to decode",
+            (Label(span, f"{replicas} replicas"),) if span else (),
+            why="each pool needs a replica of its own",
+            help=("use more devices, or lower the degrees of other axes",),
+        )
+    if arrivals is None or arrivals.process == "closed":
+        return Diagnostic(
+            "E0417", "pools for prefill and decode need requests that arrive by themselves",
+            (Label(span, "no such arrivals"),) if span else (),
+            why="the pools are simulated one after the other, so nothing that the second does may "
+            "bring a request to the first",
+            help=("write `arrivals: {process: poisson, rate: 4 req/s}`",),
+        )
+    return None
 
 
 def _one_chunk(scenario: Scenario, chunks: int) -> Diagnostic:

@@ -298,6 +298,8 @@ class Schedule:
     token_budget: int = 2048
     max_sequences: int = 256
     kv_block: int = 16
+    cache: str = "paged"
+    prefill_replicas: int = 0
     rows: float = 1.0
     tokens_out: float = 1.0
     host_scale: float = 1.0

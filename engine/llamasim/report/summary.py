@@ -103,6 +103,8 @@ def _inference(s: Row) -> list[tuple[str, str]]:
     if s["requests_per_s"] is not None:
         rows.append(("requests", f"{number(s['requests_per_s'])} /s, "
                                  f"{s['preemptions']:,} preemptions"))
+    if s["cached_prompt"]:
+        rows.append(("found in the cache", f"{s['cached_prompt']:.1%} of prompt tokens"))
     if s["slo_attained"] is not None:
         rows.append(("within the slo", f"{s['slo_attained']:.1%} of requests"))
     return rows

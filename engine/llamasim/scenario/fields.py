@@ -179,6 +179,9 @@ _FIELDS = (
     _count("workload.arrivals.concurrency", "Requests in flight (closed).", high=1e6, example="8"),
     _number("workload.arrivals.cv", NONE, "Coefficient of variation of the gaps (gamma); 1 is "
             "poisson, larger is burstier.", "1", above=True, high=100.0),
+    _tokens("workload.shared_prefix", "First tokens of every prompt that others begin with too, "
+            "such as a system prompt.", "0", low=0, mode=_I, example="1024 tok"),
+    _count("workload.prefixes", "How many such beginnings there are.", "1", high=1e6, mode=_I),
     Field("workload.slo", "section", "Targets that goodput counts against.", default="none",
           mode=_I, example="{ttft: 500 ms, tpot: 50 ms}"),
     _number("workload.slo.ttft", TIME, "Longest time to the first token.", "none", above=True,

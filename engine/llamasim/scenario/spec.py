@@ -91,6 +91,7 @@ class Workload:
         batch: sequences that decode together, without `arrivals`.
         prompt, output: lengths of inference requests.
         arrivals: present for serving.
+        shared_prefix: first tokens of each prompt that are one of `prefixes` texts.
 
     """
 
@@ -105,6 +106,8 @@ class Workload:
     prompt: Length = Length("fixed", 512)
     output: Length = Length("fixed", 128)
     arrivals: Arrivals | None = None
+    shared_prefix: int = 0
+    prefixes: int = 1
     slo_ttft_s: float | None = None
     slo_tpot_s: float | None = None
 

@@ -1,6 +1,7 @@
-"""Requests of a serving run, drawn from the scenario's seed: when they come and how long they are.
+"""Requests of a serving run, drawn from the scenario's seed: when they come, how long they are.
 
-Gaps, prompts and outputs come from streams of their own, so that another rate keeps the lengths.
+Gaps, prompts, outputs and beginnings come from streams of their own, so that another rate keeps the
+lengths.
 """
 
 from __future__ import annotations
@@ -16,23 +17,29 @@ from llamasim.simulate.trace import Floats, Ints
 
 @attrs.frozen(eq=False)
 class Stream:
-    """Requests in order of arrival; `time` is all zero for a closed loop, which sets it itself."""
+    """Requests in order of arrival; `time` is all zero for a closed loop, which sets it itself.
+
+    `group` says with which of the shared beginnings each prompt begins.
+    """
 
     time: Floats
     prompt: Ints
     output: Ints
+    group: Ints
 
 
 def draw(workload: Workload, seed: int) -> Stream:
     """Return the requests of a workload with arrivals."""
     arrivals = workload.arrivals or Arrivals("batch", workload.batch)
-    gaps, prompts, outputs = (
-        np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3)
+    gaps, prompts, outputs, groups = (
+        np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4)
     )
+    group: Ints = groups.integers(0, workload.prefixes, arrivals.requests, dtype=np.int32)
     return Stream(
         _times(arrivals, gaps),
         _lengths(workload.prompt, arrivals.requests, prompts),
         _lengths(workload.output, arrivals.requests, outputs),
+        group,
     )
 
 

@@ -37,6 +37,7 @@ class Cache:
         self._residues = [0] * block
         self._held: dict[int, int] = {}
         self._base: dict[int, float] = {}
+        self._shared: dict[int, int] = {}
 
     @property
     def free(self) -> int:
@@ -49,7 +50,7 @@ class Cache:
 
     def open(self, request: int, tokens: int, whole: int) -> bool:
         """Take a new sequence's first blocks, if they are there."""
-        count = self.blocks(whole if self.reserve else tokens)
+        count = self.blocks(whole if self.reserve else tokens) - self._shared.get(request, 0)
         if count + self.needed() > self.free:
             return False
         self._held[request] = count
@@ -58,7 +59,8 @@ class Cache:
 
     def extend(self, request: int, tokens: int) -> bool:
         """Let a sequence under way grow to a number of tokens, if there is room."""
-        count = max(0, self.blocks(tokens) - self._held[request])
+        held = self._held[request] + self._shared.get(request, 0)
+        count = max(0, self.blocks(tokens) - held)
         if count + self.needed() > self.free:
             return False
         self._held[request] += count
@@ -76,16 +78,26 @@ class Cache:
     def close(self, request: int) -> None:
         """Give a sequence's blocks back."""
         count = self._held.pop(request)
+        shared = self._shared.pop(request, 0)
         base = self._base.pop(request, None)
         if base is not None:
             length = base + self.step * self.growth
             self.tokens -= length
             self._count -= 1
             if not self.reserve:
-                count = self.blocks(length)
+                count = self.blocks(length) - shared
                 self._residues[int(base) % self.block] -= 1
         self.used -= count
         self.freed += count
+
+    def share(self, request: int, blocks: int) -> None:
+        """Let a sequence begin with blocks that are another's."""
+        self._shared[request] = blocks
+
+    def give(self, request: int, other: int, blocks: int) -> None:
+        """Pass a sequence's first blocks on to another holder."""
+        self._held[request] -= blocks
+        self._held[other] = blocks
 
     def needed(self) -> int:
         """Return the blocks that the next decode step takes."""

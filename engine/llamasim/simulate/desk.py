@@ -20,6 +20,7 @@ class Book:
     first_token: list[float]
     finished: list[float]
     preemptions: list[int]
+    cached: list[int]
     rejections: list[Rejection] = attrs.Factory(list)
 
     @staticmethod
@@ -27,7 +28,9 @@ class Book:
         """Return an empty book for a stream of requests."""
         count = len(stream.time)
         admitted, first_token, finished = ([-1.0] * count for _ in range(3))
-        return Book(stream.time.tolist(), admitted, first_token, finished, [0] * count)
+        return Book(
+            stream.time.tolist(), admitted, first_token, finished, [0] * count, [0] * count
+        )
 
 
 @attrs.define(eq=False)
@@ -85,10 +88,11 @@ class Desk:
         )
         self._free_user()
 
-    def admit(self, request: int, now: float) -> None:
-        """Note when a request was first scheduled."""
+    def admit(self, request: int, now: float, known: int = 0) -> None:
+        """Note when a request was first scheduled, and how much of its prompt was cached then."""
         if self.book.admitted[request] < 0:
             self.book.admitted[request] = now
+            self.book.cached[request] = known
 
     def token(self, request: int, now: float) -> None:
         """Note a request's first token."""

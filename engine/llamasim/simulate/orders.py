@@ -21,9 +21,9 @@ def orders(pipeline: str, stages: int, chunks: int, micro_batches: int) -> list[
     `pipeline` is `all_forward_all_backward` (arXiv:1811.06965, section 2.3),
     `one_forward_one_backward` or `interleaved` (arXiv:2104.04473, section 2.2). One stage runs its
     micro-batches one after another; a stage of several chunks under one-forward-one-backward
-    takes the interleaved order, which is the same for one chunk. `zero_bubble` fills the bubble with
-    gradients of weights (arXiv:2401.10241, section 2: ZB-H1, with the memory of the first stage on
-    all of them).
+    takes the interleaved order, which is the same for one chunk. `zero_bubble` fills the bubble
+    with gradients of weights (arXiv:2401.10241, section 2: ZB-H1, with the memory of the first
+    stage on all of them).
     """
     if pipeline in SPLIT:
         return [_zero_bubble(s, stages, micro_batches) for s in range(stages)]

@@ -21,6 +21,7 @@ from simpy import Environment, Event
 from llamasim.plan.spec import StepShape
 from llamasim.simulate.cache import Cache
 from llamasim.simulate.desk import Desk
+from llamasim.simulate.prefixes import Prefixes
 from llamasim.simulate.rows import IterationRows
 from llamasim.simulate.stagework import StepTime
 from llamasim.simulate.stepcost import KV_STEPS, StepCosts, grid
@@ -31,7 +32,10 @@ LONGEST_RUN = 1 << 16
 
 @attrs.frozen
 class Limits:
-    """What bounds a server's iterations; `static` keeps a batch together until its last token."""
+    """What bounds a server's iterations; `static` keeps a batch together until its last token.
+
+    A `loaded` server gets requests with their prompt's cache and first token from elsewhere.
+    """
 
     token_budget: int
     max_sequences: int
@@ -39,6 +43,7 @@ class Limits:
     tokens_out: float = 1.0
     static: bool = False
     coalesce: bool = True
+    loaded: bool = False
 
 
 @attrs.define(eq=False)
@@ -68,6 +73,7 @@ class Server:
     cache: Cache
     desk: Desk
     lanes: Lanes
+    prefixes: Prefixes | None = None
     now: float = 0.0
     rows: IterationRows = attrs.Factory(IterationRows)
     usage: Usage = attrs.Factory(Usage)
@@ -196,7 +202,8 @@ class Server:
 
     def _make_room(self) -> None:
         while self.cache.needed() > self.cache.free:
-            self._preempt(self._last())
+            if not self._gave_up():
+                self._preempt(self._last())
 
     def _chunks(self) -> list[tuple[int, int]]:
         """Return (request, tokens) of the prefills that run in this iteration."""
@@ -220,6 +227,8 @@ class Server:
 
     def _take(self, request: int, count: int) -> bool:
         while not self.cache.extend(request, self._done[request] + count):
+            if self._gave_up():
+                continue
             last = self._last()
             self._preempt(last)
             if last == request:
@@ -230,13 +239,36 @@ class Server:
         limit = self.limits.max_sequences
         while self._waiting and budget > 0 and len(self._due) + len(self._prefill) < limit:
             request = self._waiting[0]
-            count = min(self._total(request), budget)
-            if not self.cache.open(request, count, self.desk.longest(request)):
-                return
+            total = self._total(request)
+            loaded = self.limits.loaded and request not in self._made
+            known = self.prefixes.known(request, total) if self.prefixes else 0
+            count = total if loaded else min(total - known, budget)
+            if self.prefixes:
+                self.prefixes.use(request, known)
+            while not self.cache.open(request, known + count, self.desk.longest(request)):
+                if not self._gave_up():
+                    self._leave(request)
+                    return
             self._waiting.popleft()
-            self._start(request)
+            if loaded:
+                self._load(request, total)
+                continue
+            self._start(request, known)
             chunks.append((request, count))
             budget -= count
+
+    def _load(self, request: int, total: int) -> None:
+        self._made[request] = 1
+        heapq.heappush(self._latest, -request)
+        self._decode(request, total, self._steps(request))
+
+    def _gave_up(self) -> bool:
+        return self.prefixes is not None and self.prefixes.give_up()
+
+    def _leave(self, request: int) -> None:
+        if self.prefixes is not None:
+            self.prefixes.leave(request)
+            self.cache.share(request, 0)
 
     def _static_chunks(self) -> list[tuple[int, int]]:
         if not (self._due or self._prefill or self._held):
@@ -254,10 +286,10 @@ class Server:
             budget -= count
         return chunks
 
-    def _start(self, request: int) -> None:
-        self.desk.admit(request, self.now)
+    def _start(self, request: int, known: int = 0) -> None:
+        self.desk.admit(request, self.now, known)
         self._prefill.append(request)
-        self._done[request] = 0
+        self._done[request] = known
         heapq.heappush(self._latest, -request)
 
     def _total(self, request: int) -> int:
@@ -281,6 +313,8 @@ class Server:
             del self._done[request]
         heapq.heappop(self._latest)
         self.cache.close(request)
+        if self.prefixes is not None:
+            self.prefixes.leave(request)
         self._waiting.appendleft(request)
         self.desk.preempted(request)
 
@@ -289,6 +323,8 @@ class Server:
     def _after(self, chunks: list[tuple[int, int]]) -> None:
         for request, count in chunks:
             self._done[request] += count
+            if self.prefixes is not None:
+                self.prefixes.computed(request, self._done[request])
             if self._done[request] == self._total(request):
                 self._prefill.remove(request)
                 del self._done[request]
@@ -337,4 +373,6 @@ class Server:
         del self._due[request]
         self._made.pop(request, None)
         self.cache.close(request)
+        if self.prefixes is not None:
+            self.prefixes.leave(request)
         self.desk.finish(request, self.now)

@@ -1,23 +1,20 @@
-"""A serving run: replicas behind a round-robin router, each a server with its own cache."""
+"""A serving run: from the requests of a workload to its trace."""
 
 from __future__ import annotations
 
-from collections import deque
-
 import attrs
 import numpy as np
-from simpy import Environment
 
 from llamasim.plan.spec import Plan, StepShape
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate.arrivals import Stream, draw
-from llamasim.simulate.cache import Cache
-from llamasim.simulate.desk import Book, Desk
+from llamasim.simulate.desk import Book
 from llamasim.simulate.kv import Room, inference_levels, room
 from llamasim.simulate.levels import Level, of_changes, table
 from llamasim.simulate.memory import fit
+from llamasim.simulate.pools import Shop, in_pools, served
 from llamasim.simulate.rows import IterationRows, TaskRows
-from llamasim.simulate.server import Lanes, Limits, Server
+from llamasim.simulate.server import Server
 from llamasim.simulate.stagework import StageWork
 from llamasim.simulate.stepcost import StepCosts
 from llamasim.simulate.trace import TASKS, Fit, Floats, Iterations, Links, Requests, Trace
@@ -37,11 +34,11 @@ def serve(plan: Plan, scenario: Scenario, *, coalesce: bool = True) -> Trace:
     longest = float((stream.prompt + stream.output).max(initial=1))
     space = room(plan, scenario, _largest(plan), longest)
     book = Book.of(stream)
-    servers = _servers(plan, scenario, stream, book, space, coalesce)
-    env = servers[0].env
-    for server in servers:
-        env.process(server.run())
-    env.run()
+    shop = Shop(plan, scenario, space, StepCosts(StageWork.of(plan, scenario)), coalesce)
+    if plan.schedule.prefill_replicas:
+        servers = in_pools(shop, stream, book)
+    else:
+        servers = served(shop, stream, book, plan.replicas)
     levels = _levels(plan, scenario, servers, book, space, longest)
     makespan = max([0.0, *book.finished])
     return Trace(
@@ -63,38 +60,6 @@ def _largest(plan: Plan) -> StepShape:
     """Return the step that a runtime sizes its working set for: a full budget of tokens."""
     budget, sequences = plan.schedule.token_budget, plan.schedule.max_sequences
     return attrs.evolve(StepShape.of(1, budget), sequences=float(sequences))
-
-
-def _servers(
-    plan: Plan, scenario: Scenario, stream: Stream, book: Book, space: Room, coalesce: bool
-) -> list[Server]:
-    schedule, arrivals = plan.schedule, scenario.workload.arrivals
-    lanes = len(plan.ranks)
-    count = max(1, plan.replicas) * lanes
-    static = schedule.admission == "batch"
-    sequences = max(1, schedule.max_sequences // lanes)
-    fitting = max(1, int(schedule.token_budget / schedule.rows))
-    limits = Limits(
-        schedule.token_budget, min(sequences, fitting), schedule.rows, schedule.tokens_out,
-        static, coalesce,
-    )
-    reserve = static or schedule.tokens_out != 1
-    env, costs = Environment(), StepCosts(StageWork.of(plan, scenario))
-    shared = deque(range(len(stream.time)))
-    closed = arrivals is not None and arrivals.process == "closed"
-    users = arrivals.concurrency if arrivals is not None else 0
-    prompt, output = stream.prompt.tolist(), stream.output.tolist()
-    groups = [Lanes(lanes) for _ in range(count // lanes)]
-    servers = []
-    for i in range(count):
-        queue = shared if closed else deque(range(i, len(stream.time), count))
-        cache = Cache(space.blocks // lanes, space.block, schedule.tokens_out, reserve=reserve)
-        desk = Desk(
-            prompt, output, book, queue, cache.capacity * space.block,
-            (users - i + count - 1) // count if closed else None,
-        )
-        servers.append(Server(env, costs, limits, cache, desk, groups[i // lanes]))
-    return servers
 
 
 def _levels(
@@ -155,6 +120,7 @@ def _requests(stream: Stream, book: Book) -> Requests:
         column(book.arrived), column(book.admitted), column(book.first_token),
         column(book.finished), stream.prompt[kept], stream.output[kept],
         np.array(book.preemptions, dtype=np.int32)[kept],
+        np.array(book.cached, dtype=np.int32)[kept],
     )
 
 

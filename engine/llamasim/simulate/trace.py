@@ -16,8 +16,8 @@ Ints = npt.NDArray[np.int32]
 
 #: Kinds of task by code (the `kind` column).
 TASKS = (
-    "forward", "backward", "weight", "send", "reduce", "gather", "optimizer", "prefill", "decode", "mixed",
-    "host",
+    "forward", "backward", "weight", "send", "reduce", "gather", "optimizer", "prefill", "decode",
+    "mixed", "host",
 )
 #: Memory categories.
 CATEGORIES = (
@@ -63,7 +63,10 @@ class Links:
 
 @attrs.frozen(eq=False)
 class Requests:
-    """One row a request of a serving run; times in seconds, `finished` NaN-free (all finish)."""
+    """One row a request of a serving run; times in seconds, `finished` NaN-free (all finish).
+
+    `cached` are the tokens of the prompt that were in the cache when it was first scheduled.
+    """
 
     arrived: Floats
     admitted: Floats
@@ -72,6 +75,7 @@ class Requests:
     prompt: Ints
     output: Ints
     preemptions: Ints
+    cached: Ints
 
 
 @attrs.frozen(eq=False)

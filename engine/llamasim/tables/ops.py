@@ -20,8 +20,7 @@ from llamasim.simulate.trace import TASKS, Trace
 from llamasim.tables.schemas import OPS
 
 _WORDS = ("phase", "block", "op", "kind", "part", "stream", "bound")
-_PHASES = {"forward": "forward", "backward": "backward", "weight": "weight", "prefill": "prefill", "decode": "decode",
-           "optimizer": "optimizer"}
+_PHASES = {p: p for p in ("forward", "backward", "weight", "prefill", "decode", "optimizer")}
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]

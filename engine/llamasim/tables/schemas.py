@@ -77,6 +77,7 @@ REQUESTS = pa.schema([
     _field("prompt_tokens", _I4, "tok"),
     _field("output_tokens", _I4, "tok"),
     _field("preemptions", _I4),
+    _field("cached_tokens", _I4, "tok"),
 ])
 
 REJECTED = pa.schema([

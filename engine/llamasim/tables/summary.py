@@ -40,6 +40,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "latency_s_p99": ("s", ""),
     "slo_attained": ("", "share of requests within the scenario's slo"),
     "preemptions": ("", ""),
+    "cached_prompt": ("", "share of prompt tokens that were in the cache"),
     "rejected_requests": ("", "requests that no server could ever hold"),
     "usd_per_million_tokens": ("USD", "output tokens in inference, processed ones in training"),
     "usd_per_hour": ("USD", "of all nodes"),
@@ -180,6 +181,7 @@ def _serving(trace: Trace, requests: Requests) -> dict[str, Value]:
         "output_tok_s": output / trace.makespan, "total_tok_s": (prompt + output) / trace.makespan,
         "requests_per_s": len(first) / trace.makespan,
         "preemptions": int(requests.preemptions.sum()),
+        "cached_prompt": float(requests.cached.sum()) / prompt if prompt else None,
         "slo_attained": _attained(trace, requests),
     }
     return row

@@ -88,7 +88,7 @@ def _requests(trace: Trace) -> pa.Table:
     r = trace.requests
     assert r is not None
     columns = [np.arange(len(r.arrived)), r.arrived, r.admitted, r.first_token, r.finished,
-               r.prompt, r.output, r.preemptions]
+               r.prompt, r.output, r.preemptions, r.cached]
     return pa.table(columns, schema=REQUESTS)
 
 

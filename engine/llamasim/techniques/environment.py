@@ -69,6 +69,7 @@ def global_names(scenario: Scenario, graph: Graph) -> dict[tuple[str, ...], Valu
         "workload.serving": w.serving,
         "workload.sequence": Quantity(w.sequence, TOKEN),
         "workload.prompt": Quantity(w.prompt.mean, TOKEN),
+        "workload.shared_prefix": Quantity(w.shared_prefix, TOKEN),
         "workload.output": Quantity(w.output.mean, TOKEN),
         "workload.global_batch": number(w.global_batch),
         "workload.micro_batch": number(w.micro_batch),
