@@ -125,6 +125,13 @@ def test_what_is_looked_for_counts_once_for_every_option() -> None:
     refused(f"technique t {{ requires {big} in {{{options}}} }}\n")
 
 
+def test_brought_weights_that_double_are_refused() -> None:
+    """Each stands beside everything there is, what the ones before brought included."""
+    brings = "".join(f"bring op b{i} after * {{ flops: 1 FLOP }}\n" for i in range(30))
+    finding = refused(f"technique t {{\n{brings}}}\n")
+    assert finding.message == "this file and its imports bring more than 500 weights and ops"
+
+
 def test_findings_are_capped() -> None:
     lets = "let a = 1\n" * 3000
     assert len(found_in(f"{HEAD}technique t {{\n{lets}}}\n")) == MOST_FINDINGS
@@ -154,6 +161,7 @@ LARGE = {
     "claims": ("technique t { ", "claim a: 0..1 from b ", "}"),
     "one line": ("technique t { ", "set set ", ""), "groups": ("const c: Int = 1", "_1", ""),
     "pattern": ("technique t { on weight of a", ".a", " { drop } }"),
+    "brings": ("technique t { ", "bring op a after b { } ", "}"),
     "path": ("const c: Real = a", ".a", ""), "stars": ("technique t { on op of ", "*a", " { } }"),
     "tests": ("", 'test "x" { expect 1 } ', ""), "odd": ("", "\u2028\x00é", ""),
 }

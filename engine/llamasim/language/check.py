@@ -7,7 +7,7 @@ import attrs
 from llamasim.diagnostics import Diagnostic, Label, Span
 from llamasim.language.ast import Const, Function, Module, SourceDecl, Technique, Test
 from llamasim.language.bind import ConstantEnv, type_problem
-from llamasim.language.caps import MOST_FINDINGS
+from llamasim.language.caps import MOST_BROUGHT, MOST_FINDINGS
 from llamasim.language.check_members import TechniqueCheck
 from llamasim.language.check_tests import check_test
 from llamasim.language.evaluate import EvalError, Missing, evaluate
@@ -48,6 +48,8 @@ def check_module(module: Module, program: Program) -> list[Diagnostic]:
     if module.edition != EDITION:
         diagnostics.append(_edition(module))
     scope = ModuleScope(module, axes_of(module, program), element_names(module, program))
+    if scope.elements.crowded:
+        return [_crowded(module)]
     _duplicates(module, diagnostics)
     for item in module.items:
         if len(diagnostics) >= MOST_FINDINGS:
@@ -69,6 +71,14 @@ def _edition(module: Module) -> Diagnostic:
     return Diagnostic(
         "E0102", f"there is no edition {module.edition} of the rules language",
         (Label(at, "unknown edition"),), help=(f"write `edition {EDITION}`",))
+
+
+def _crowded(module: Module) -> Diagnostic:
+    return Diagnostic(
+        "E0107", f"this file and its imports bring more than {MOST_BROUGHT} weights and ops",
+        (Label(module.span, "here"),),
+        why="each `bring` may stand beside what others bring, so a few can make very many",
+        help=("narrow their patterns, as in `bring weight a on *.attn.q`",))
 
 
 def _duplicates(module: Module, diagnostics: list[Diagnostic]) -> None:

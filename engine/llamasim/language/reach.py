@@ -9,7 +9,8 @@ from functools import lru_cache
 import attrs
 
 from llamasim.diagnostics import nearest
-from llamasim.language.globs import MOST_STARS, glob_matches
+from llamasim.language.caps import MOST_BROUGHT
+from llamasim.language.globs import MOST_STARS, glob_matches, pattern_of
 from llamasim.language.names import ACTIVATIONS, NAMES_OF, PRODUCTS, WEIGHTS
 
 #: A digit of a layer's number, and the first digit of one that has several; they stand for any.
@@ -45,12 +46,14 @@ class Names:
         owners: names of models by which a pattern may begin (`model.layers.*`).
         brought: full names of brought weights, with `<i>` for the number of a layer.
         brought_ops: the same of brought ops, which have no weight.
+        crowded: whether more is brought than may be.
 
     """
 
     owners: tuple[str, ...] = ("model",)
     brought: tuple[str, ...] = ()
     brought_ops: tuple[str, ...] = ()
+    crowded: bool = False
 
     def of(self, element: str) -> tuple[str, ...]:
         """Return full names of an element's kind, with `<i>` for the number of a layer."""
@@ -96,6 +99,8 @@ class Names:
         """Return these names and those of what is brought to the ops that patterns match."""
         targets = dict.fromkeys(t for g in globs for t in self.matched(g, "op"))
         found = tuple(f"{t}.{name}" for t in targets)
+        if len(self.brought) + len(self.brought_ops) + len(found) > MOST_BROUGHT:
+            return attrs.evolve(self, crowded=True)
         if weight:
             return attrs.evolve(self, brought=tuple(dict.fromkeys((*self.brought, *found))))
         return attrs.evolve(self, brought_ops=tuple(dict.fromkeys((*self.brought_ops, *found))))
@@ -121,20 +126,21 @@ def _matched(glob: str, names: tuple[str, ...]) -> tuple[int, ...]:
     if glob.count("*") > MOST_STARS:
         return ()
     text, numbers = _lines(names)
-    found = dict.fromkeys(
-        numbers[text.count("\n", 0, m.start())] for m in _pattern(glob).finditer(text)
-    )
+    found: dict[int, None] = {}
+    line = at = 0
+    for match in _pattern(glob).finditer(text):
+        line += text.count("\n", at, match.start())
+        at = match.start()
+        found[numbers[line]] = None
     return tuple(found)
 
 
 def _pattern(glob: str) -> re.Pattern[str]:
-    body = "".join(_part(p) for p in re.findall(r"\*+|\d|[^*\d]+", glob))
-    return re.compile(f"^{body}$", re.MULTILINE)
+    parts = ("".join(_part(c) for c in re.findall(r"\d|\D+", p)) for p in re.split(r"\*+", glob))
+    return re.compile(f"^{pattern_of([*parts])}$", re.MULTILINE)
 
 
 def _part(part: str) -> str:
-    if part[0] == "*":
-        return ".+"
     if part.isdigit():
         return f"[{part}{_DIGIT}{_FIRST if part != '0' else ''}]"
     return re.escape(part)

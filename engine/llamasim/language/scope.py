@@ -89,6 +89,8 @@ def element_names(module: Module, program: Program) -> Names:
     for member in (*brings, *brings):
         globs = [g.text for g in member.globs]
         names = names.with_brought(member.name, globs, member.what == "weight")
+        if names.crowded:
+            break
     return names
 
 
