@@ -27,12 +27,14 @@ from llamasim.language.ast import (
     Technique,
 )
 from llamasim.language.bind import ConstantEnv, domain_problem, type_problem
+from llamasim.language.bounds import COUNT, field_bounds
 from llamasim.language.caps import MOST_FINDINGS
 from llamasim.language.cells import Stratum
 from llamasim.language.check_globs import check_bring
 from llamasim.language.check_rules import check_rule
 from llamasim.language.evaluate import EvalError, Missing, evaluate
 from llamasim.language.infer import Infer
+from llamasim.language.infer_arithmetic import within
 from llamasim.language.kinds import Kind, Known
 from llamasim.language.load import Program
 from llamasim.language.missing import no_such_technique
@@ -205,7 +207,8 @@ class TechniqueCheck:
 
     def _axis(self, m: Axis) -> None:
         infer = self.infer()
-        infer.ratio(m.size, "the size of an axis")
+        size = infer.ratio(m.size, "the size of an axis")
+        within(infer, m.size, size, COUNT, f"the axis `{m.name}`")
         if any(r.attribute.stratum > Stratum.FACTS for r in infer.reads):
             read = next(r for r in infer.reads if r.attribute.stratum > Stratum.FACTS)
             infer.report("E0208", f"an axis is laid out before `{read.attribute.path}` is known",
@@ -298,6 +301,8 @@ class TechniqueCheck:
             if kind.name == "number" and kind.dimension != (wanted[1] or NONE):
                 infer.report("E0201", f"`{name}` is {wanted[1]}, and this is {kind.text}",
                              [(value.span, kind.text)], help=("give it that dimension",))
+            else:
+                within(infer, value, kind, field_bounds(name), f"`{name}`")
 
     def _rule(self, m: Rule) -> None:
         infer = self.infer(self.required)

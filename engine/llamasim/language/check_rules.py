@@ -24,6 +24,7 @@ from llamasim.language.ast import (
     Shard,
     Write,
 )
+from llamasim.language.bounds import AMOUNT, SHARE
 from llamasim.language.cells import (
     CELLS,
     ELEMENTS,
@@ -38,6 +39,7 @@ from llamasim.language.cells import (
 from llamasim.language.check_globs import check_patterns
 from llamasim.language.check_writes import check_write
 from llamasim.language.infer import Infer
+from llamasim.language.infer_arithmetic import within
 from llamasim.language.kinds import Read
 from llamasim.language.scope import ModuleScope, name_in
 from llamasim.language.vocabulary import OVERLAPPABLE, SHARD_DIMS, STREAMS
@@ -214,6 +216,8 @@ def _amount(scope: RuleScope, amount: Expr | None) -> None:
     if amount is not None and kind and kind.name == "number" and kind.dimension != DATA:
         scope.infer.report("E0201", f"an amount of data is exchanged, not {kind.text}",
                            [(amount.span, kind.text)], help=("write for example `tensor.bytes`",))
+    elif amount is not None and kind:
+        within(scope.infer, amount, kind, AMOUNT, "`exchange`")
 
 
 def _place(scope: RuleScope, effect: Place) -> None:
@@ -224,7 +228,7 @@ def _place(scope: RuleScope, effect: Place) -> None:
             [(effect.span, "needs a tensor or an op")],
             help=("write a rule on weight and one on op",))
     share = effect.share
-    scope.expr(effect, lambda: share and scope.infer.ratio(share, "a share"), Stratum.NUMERICS)
+    scope.expr(effect, lambda: _share(scope, share, "`place`"), Stratum.NUMERICS)
 
 
 def _only(element: str, verb: str) -> Callable[[RuleScope, Effect], None]:
@@ -244,14 +248,21 @@ def _run(scope: RuleScope, effect: Run) -> None:
     models = [n for n, k in scope.infer.names.items() if k.kind.name == "model"]
     scope.word(effect.model, models or ("a `model NAME = ...`",), "second model", effect.span)
     scope.infer.used.add(effect.model)
-    scope.expr(effect, lambda: scope.infer.ratio(effect.times, "a count"), Stratum.SCHEDULE)
+    times = effect.times
+    scope.expr(effect, lambda: within(scope.infer, times, scope.infer.ratio(times, "a count"),
+                                      AMOUNT, "`run`"), Stratum.SCHEDULE)
 
 
 def _overlap(scope: RuleScope, effect: Overlap) -> None:
     scope.word(effect.what, OVERLAPPABLE, "obligation", effect.span)
     scope.word(effect.stream, STREAMS, "stream", effect.span)
     share = effect.share
-    scope.expr(effect, lambda: share and scope.infer.ratio(share, "a share"), Stratum.SCHEDULE)
+    scope.expr(effect, lambda: _share(scope, share, "`overlap`"), Stratum.SCHEDULE)
+
+
+def _share(scope: RuleScope, share: Expr | None, what: str) -> None:
+    if share is not None:
+        within(scope.infer, share, scope.infer.ratio(share, "a share"), SHARE, what)
 
 
 _CHECKS: Mapping[type, Callable[..., None]] = {

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from llamasim.diagnostics import Diagnostic, Label, Span, nearest
 from llamasim.language.ast import Number, Rule, Write
+from llamasim.language.bounds import bounds_of
 from llamasim.language.cells import CELLS, ELEMENTS, Cell
 from llamasim.language.infer import Infer
-from llamasim.language.infer_arithmetic import unit_of
+from llamasim.language.infer_arithmetic import unit_of, within
 from llamasim.language.kinds import Kind
 from llamasim.language.scope import name_in
 from llamasim.units import NONE, Dimension
@@ -114,10 +115,9 @@ def _number(effect: Write, cell: Cell, at: Span, rule: Rule, infer: Infer) -> No
     wanted = NONE if effect.verb == "scale" else cell.dimension or NONE
     if kind.dimension != wanted:
         _wrong_dimension(effect, cell, at, rule, infer, kind, wanted)
-    elif kind.certain and kind.high < 0:
-        infer.report("E0210", "this is always below 0, and cells hold amounts",
-                     [(effect.value.span, f"lies in {kind.range_text}")],
-                     help=("write a positive amount",))
+    else:
+        bounds = bounds_of(cell.name, effect.verb)
+        within(infer, effect.value, kind, bounds, f"`{cell.name}`")
 
 
 def _wrong_dimension(

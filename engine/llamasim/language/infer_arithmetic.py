@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from llamasim.language import kinds, ranges
 from llamasim.language.ast import Binary, Expr, Number, paths_read
+from llamasim.language.bounds import Bounds
 from llamasim.language.caps import MOST_POWER
 from llamasim.language.kinds import ANY, BOOL, Kind, ranged
 from llamasim.units import DATA, TIME, TOKEN, WORK, Dimension
@@ -76,7 +76,7 @@ def _power(infer: Infer, expr: Binary) -> Kind:
         not_zero(infer, expr.left, base,
                  f"this can be 0, and its exponent can be below 0 ({power.range_text})")
     if base.can_be_negative and not power.whole:
-        _refused(infer, expr.left, base,
+        refused(infer, expr.left, base,
                  "this can be below 0, and its exponent is not always a whole number",
                  "raise `max(x, 0)`, or begin the parameter's range at 0")
     within = ranges.power(base.range, power.range, power.whole)
@@ -101,23 +101,36 @@ def _power_of_quantity(infer: Infer, expr: Binary, base: Kind) -> Kind:
 def not_zero(infer: Infer, expr: Expr, kind: Kind, message: str) -> None:
     """Note what can be 0 and must not be, unless a condition around it excludes that."""
     if kind.name == "number" and kind.can_be_zero:
-        _refused(infer, expr, kind, message,
+        refused(infer, expr, kind, message,
                  "begin the parameter's range at 1, or guard it: `if x == 0 then ... else ...`")
 
 
 def positive(infer: Infer, expr: Expr, kind: Kind, message: str) -> None:
     """Note what can be 0 or less and must not be."""
     if kind.name == "number" and kind.certain and (kind.low < 0 or kind.can_be_zero):
-        _refused(infer, expr, kind, message,
+        refused(infer, expr, kind, message,
                  "begin the parameter's range above 0, or guard it: `if x > 0 then ... else ...`")
 
 
-def _refused(infer: Infer, expr: Expr, kind: Kind, message: str, way: str) -> None:
-    read = sorted(paths_read(expr))
-    declared = [(infer.names[n].span, f"{n} in {infer.names[n].kind.range_text}") for n in read
-                if n in infer.names and infer.names[n].what == "param"]
-    unbounded = next((n for n in read if n in infer.names and infer.names[n].what == "param"
-                      and math.isinf(infer.names[n].kind.low)), None)
-    ways = (way,) if unbounded is None else (f"give `{unbounded}` a range: `in LOW..HIGH`",)
+def within(infer: Infer, expr: Expr, kind: Kind, bounds: Bounds, what: str) -> None:
+    """Note a number that parameters can put outside what something takes."""
+    if kind.name != "number" or not bounds.can_fail(kind):
+        return
+    taken = bounds.text(kind.dimension)
+    if kind.low == kind.high:
+        infer.report("E0210", f"this is {kind.range_text}, and {what} takes {taken}",
+                     [(expr.span, "outside")], help=(f"write an amount that is {taken}",))
+        return
+    refused(infer, expr, kind, f"{what} takes {taken}, and this can lie outside",
+            "narrow the parameter's range, or bound it here: `max(x, LOW)`, `min(x, HIGH)`")
+
+
+def refused(infer: Infer, expr: Expr, kind: Kind, message: str, way: str) -> None:
+    """Note a number that parameters can make wrong, with their ranges."""
+    params = [(n, infer.names[n]) for n in sorted(paths_read(expr))
+              if n in infer.names and infer.names[n].what == "param"]
+    declared = [(k.span, f"{n} in {k.kind.range_text}") for n, k in params]
+    free = next((n for n, k in params if k.kind.range == ranges.ALL), None)
+    ways = (way,) if free is None else (f"give `{free}` a range: `in LOW..HIGH`",)
     infer.report("E0210", message, [(expr.span, f"lies in {kind.range_text}"), *declared],
                  why=_EVERY if declared else "", help=ways)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import attrs
 
 from llamasim.language import ranges
-from llamasim.language.ast import Among, Binary, Expr, Path, Unary
+from llamasim.language.ast import Among, Binary, Expr, Number, Path, Unary
 from llamasim.language.kinds import Kind, Known
 from llamasim.language.ranges import ALL, Range
 
@@ -25,8 +25,11 @@ class Fact:
     def of(self, kind: Kind) -> Kind:
         """Return a number's kind where this holds of it."""
         low, high = ranges.both(kind.range, self.range)
-        if kind.high < self.range[0] or kind.low > self.range[1]:
-            low, high = self.range  # never the case: what is guarded is never worked out
+        # Where this is never the case, what is guarded is never worked out.
+        if kind.high < self.range[0]:
+            low = high = self.range[0]
+        elif kind.low > self.range[1]:
+            low = high = self.range[1]
         nonzero = kind.nonzero or self.nonzero or low > 0 or high < 0
         return attrs.evolve(kind, low=low, high=high, nonzero=nonzero,
                             zero=kind.zero and not nonzero)
@@ -103,8 +106,9 @@ def _compared(op: str, left: Expr, right: Expr, look: Look) -> Facts:
     if (a.name, b.name) != ("number", "number"):
         return {}
     strict = op in ("<", ">", "!=")
+    sides = {left: _side(op, b), right: _side(_MIRROR[op], a)}
     return every(
-        {left: _side(op, b), right: _side(_MIRROR[op], a)},
+        {e: f for e, f in sides.items() if not isinstance(e, Number)},
         # Guards of differences are written as comparisons: `if n > k then x / (n - k)`.
         {Binary(left.span, "-", left, right): _difference(op, strict),
          Binary(left.span, "-", right, left): _difference(_MIRROR[op], strict)},

@@ -127,7 +127,8 @@ def block_facts(
                     Env(use.instance, space.names, space.mesh, layer, s.of(*key))
                     for s in (source, *probes)
                 )
-                _run(use, key, (envs[0], envs[1], envs[2]), space, collector, stratum)
+                _run(use, key, (envs[0], envs[1], envs[2]), space, collector, stratum,
+                     source.tokens)
     return _facts(name, block, layers, collector, space)
 
 
@@ -161,6 +162,7 @@ def _run(
     space: Space,
     collector: Collector,
     stratum: Stratum | None,
+    tokens: float = 0.0,
 ) -> None:
     phases = space.phases(use)
     if not phases:
@@ -186,7 +188,7 @@ def _run(
         collector.rules[key].append(use)
     for ordinal, effect in enumerate(use.rule.effects):
         if stratum is None or stratum_of(effect) == stratum:
-            site = Site(use, ordinal, key, envs[0], (envs[1], envs[2]), phases)
+            site = Site(use, ordinal, key, envs[0], (envs[1], envs[2]), phases, tokens)
             collector.apply(effect, site)
 
 

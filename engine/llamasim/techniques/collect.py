@@ -26,6 +26,7 @@ from llamasim.language.ast import (
     Shard,
     Write,
 )
+from llamasim.language.bounds import SHARE, outside
 from llamasim.language.cells import CELLS, Stratum
 from llamasim.techniques.applied import Key, Obligation, Placed
 from llamasim.techniques.environment import Env
@@ -35,6 +36,8 @@ from llamasim.units import Quantity
 
 #: Cells whose sums may grow with the tokens of a step.
 _PER_TOKEN = ("cost.flops", "cost.read", "cost.write")
+#: Rounding that an amount which grows evenly with tokens may show.
+_EVEN = 1e-6
 
 
 @attrs.frozen
@@ -65,6 +68,7 @@ class Site:
         env: names at the step's own token count.
         probes: the same at one and at two tokens, to find what grows with tokens.
         phases: the phases that the rule covers in this workload.
+        tokens: of the step that `env` speaks of.
 
     """
 
@@ -74,11 +78,22 @@ class Site:
     env: Env
     probes: tuple[Env, Env]
     phases: Sequence[str]
+    tokens: float = 0.0
 
     def affine(self, expr: Expr) -> tuple[float, float]:
-        """Return the fixed part of an expression's value and what it grows by with each token."""
-        one, two = (_number(evaluate(expr, p)) for p in self.probes)
-        return 2 * one - two, two - one
+        """Return the fixed part of an expression's value and what it grows by with each token.
+
+        Raises:
+            EvalError: it is negative, or does not grow evenly, or has no value.
+
+        """
+        here, one, two = (_number(evaluate(expr, e)) for e in (self.env, *self.probes))
+        fixed, slope = 2 * one - two, two - one
+        if min(here, one, two) < 0:
+            raise EvalError(expr.span, "this is below 0 here, and an amount is added")
+        if abs(fixed + slope * self.tokens - here) > _EVEN * max(here, one):
+            raise EvalError(expr.span, "this does not grow evenly with the tokens of a step")
+        return fixed, slope
 
 
 def stratum_of(effect: Effect) -> Stratum:
@@ -138,11 +153,15 @@ class Collector:
             self.fused[target[1]] = effect.name
         elif isinstance(effect, Overlap):
             share = 1.0 if effect.share is None else _number(evaluate(effect.share, site.env))
+            if effect.share is not None and not SHARE.hold(share):
+                raise EvalError(effect.share.span, "a share lies between 0 and 100 %")
             for phase in site.phases:
                 key = (*target, effect.what, phase)
                 self.hidden[key] = min(share, self.hidden.get(key, 1.0))
         elif isinstance(effect, Run):
             times = _number(evaluate(effect.times, site.env))
+            if times < 0:
+                raise EvalError(effect.times.span, "a model runs at least 0 times")
             for phase in site.phases:
                 name = (site.use.instance.use.instance, effect.model, phase)
                 self.runs[name] = self.runs.get(name, 0.0) + times
@@ -157,6 +176,9 @@ class Collector:
             value, per_token = site.affine(effect.value)
         else:
             value = plain(evaluate(effect.value, site.env))
+            wrong = outside(effect.cell, effect.verb, value) if isinstance(value, float) else None
+            if wrong is not None:
+                raise EvalError(effect.value.span, wrong)
         use = site.use
         contribution = Contribution(
             (use.instance.name, use.instance.use.instance, use.number, site.ordinal),
