@@ -10,7 +10,8 @@ from pathlib import Path
 import attrs
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/tour.md", "docs/techniques.md", "docs/physics.md")
+PAGES = ("README.md", "docs/tour.md", "docs/techniques.md", "docs/language.md", "docs/reference.md",
+         "docs/physics.md")
 _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`(llamasim [^`]+)`")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")

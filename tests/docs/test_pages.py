@@ -33,7 +33,10 @@ def test_a_page_can_be_followed(page: str, folder: Path) -> None:
         if kind == "yaml":
             (folder / info[0]).write_text(fence.text)
         elif kind == "rules":
-            (folder / f"{module_of(fence)}.rules").write_text(fence.text)
+            written = folder / f"{module_of(fence)}.rules"
+            written.write_text(fence.text)
+            said = [call(c, written.name) for c in ("check", "test")]
+            assert [s.code for s in said] == [0, 0], "".join(s.out + s.err for s in said)
         elif kind == "sh":
             wanted = 2 if "fails" in info else 0
             said = [(args, call(*args)) for args in commands(fence)]
