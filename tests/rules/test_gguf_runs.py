@@ -21,7 +21,7 @@ EMBEDDING = {
 
 def decode_rate(name: str, *, device: str, devices: int = 1, model: str = "llama-3-8b") -> float:
     """Return tokens/s of one stream of 512 tokens from an empty cache."""
-    uses = [use(f"quantization.gguf.{name}")]
+    uses = [use(f"quantization.gguf.{name}_weights")]
     if devices > 1:
         uses.append(use("parallelism.pipeline.pipeline_parallel", stages=devices))
     given = scenario(
