@@ -100,6 +100,11 @@ _CELLS = (
          "Layers fewer on the last stage, which also holds the head and the loss. Base: 0."),
     Cell("layout.elements", TENSORS, NONE, Stratum.LAYOUT, ("scale",),
          "Share of the tensor's elements that is kept (sparsity). Base: 1."),
+    Cell("layout.stored", TENSORS, NONE, Stratum.LAYOUT, ("scale",),
+         "Share of the tensor that takes room of its own; the rest is another tensor's storage, "
+         "used again. Base: 1."),
+    Cell("kv.attended", ("kv_cache",), TOKEN, Stratum.LAYOUT, ("cap",),
+         "Most cached tokens that a query reads, of those that the cache keeps. Base: all."),
     Cell("kv.tokens", ("kv_cache",), TOKEN, Stratum.LAYOUT, ("cap",),
          "Most tokens of a sequence that the cache keeps. Base: no bound."),
     Cell("numerics.bits", TENSORS, DATA, Stratum.NUMERICS, _SET, "Bits an element holds at rest. "
@@ -117,6 +122,9 @@ _CELLS = (
          phased=True),
     Cell("wire.bits", TENSORS, DATA, Stratum.NUMERICS, _SET,
          "Bits an element has on a link. Base: the compute dtype (gradients: their own)."),
+    Cell("wire.elements", TENSORS, NONE, Stratum.NUMERICS, ("scale",),
+         "Share of the tensor's elements that goes over links (sparse, low-rank or rare "
+         "exchanges). Base: 1."),
     Cell("cost.flops", ("op", "optimizer"), WORK, Stratum.COST, ("scale", "add"),
          "Arithmetic work of the op on one device (of an optimizer: of the weight's update). Base: "
          "from its shapes.", phased=True),

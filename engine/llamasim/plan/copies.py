@@ -56,7 +56,8 @@ def copies_for_use(local: Local, step: Step, phase: str) -> list[CommWork]:
 
 def _weight(local: Local, weight: str, phase: str) -> CommWork:
     away = local.facts.away("weight", weight)
-    size = local.whole_elements(weight) * local.bits("weight", weight) / 8 * away.share
+    # Each device brings its own part of a split weight; gathers do the rest.
+    size = local.elements("weight", weight) * local.bits("weight", weight) / 8 * away.share
     return CommWork(weight, "copy", group_of(local, away.where), bytes_fixed=size,
                     hidden=hidden_share(local.facts, "weight", weight, phase), stream="copy",
                     reason=f"weight {weight} from the {away.where}")

@@ -54,7 +54,12 @@ class Local:
         base = self.bits(element, name) if element in ("grad", "weight") else float(
             base_bits(self.facts.block, "weight", "", self.dtype)
         )
-        return self.facts.number(element, name, "wire.bits", base)
+        bits = self.facts.number(element, name, "wire.bits", base)
+        return bits * self.facts.number(element, name, "wire.elements", 1.0)
+
+    def stored(self, element: str, name: str) -> float:
+        """Return the share of a tensor that takes room of its own."""
+        return self.facts.number(element, name, "layout.stored", 1.0)
 
     # --- weights and their like -------------------------------------------------------------
 

@@ -35,7 +35,7 @@ def model_state(local: Local, optimizer: str, *, training: bool) -> State:
     buffer = gathered = 0.0
     for name, weight in facts.block.weights.items():
         resident = 0.0 if weight.tied else local.elements("weight", name) * local.bits(
-            "weight", name) / 8
+            "weight", name) / 8 * local.stored("weight", name)
         away = facts.away("weight", name)
         totals.put("weights", resident, away)
         gathered += _held_for_use(local, name, resident)
@@ -45,6 +45,7 @@ def model_state(local: Local, optimizer: str, *, training: bool) -> State:
         totals.put("gradients", grads, facts.away("grad", name))
         buffer += grads * (facts.ways("grad", name, "flat", local.mesh) - 1)
         states = optimizer_bits(local, name, optimizer) / 8 * local.elements("optimizer", name)
+        states *= local.stored("optimizer", name)
         totals.put("optimizer", states, facts.away("optimizer", name))
     static = sum(m.add for (_, _, _, cell), m in facts.cells.items()
                  if cell == "cost.static_bytes") / 8
@@ -85,7 +86,8 @@ def _held_for_use(local: Local, name: str, resident: float) -> float:
 
 def gradient_bytes(local: Local, name: str) -> float:
     """Return the resident bytes of a weight's gradient."""
-    return local.elements("grad", name) * local.bits("grad", name) / 8
+    size = local.elements("grad", name) * local.bits("grad", name) / 8
+    return size * local.stored("grad", name)
 
 
 def optimizer_bits(local: Local, name: str, optimizer: str) -> float:
@@ -144,6 +146,7 @@ def _sizes(
     token = pair = 0.0
     for name in names:
         size = local.bytes_per_token(name) / (pieces or {}).get(name, 1)
+        size *= local.stored("activation", name)
         if local.facts.block.activations[name].per_context:
             pair += size
         else:
@@ -187,7 +190,7 @@ def kv_bytes(local: Local) -> tuple[dict[str, float], tuple[KvSpan, ...]]:
 
 
 def _cache_places(local: Local, name: str, ranged: str | None) -> dict[str, float]:
-    size = local.cache_bytes(name, ranged)
+    size = local.cache_bytes(name, ranged) * local.stored("kv_cache", name)
     facts = local.facts
     key = ranged if ranged and ("kv_cache", ranged) in facts.places else name
     away = facts.away("kv_cache", key)

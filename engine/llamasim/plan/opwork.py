@@ -93,7 +93,7 @@ def _attention(local: Local, index: int, step: Step, part: Part, *, cached: bool
     return OpWork(
         step.name, step.kind, part, rows_share=local.rows_used(index, step.inputs[0]),
         heads=heads, kv_heads=_kv_heads(local, step, heads), head_dim=head_dim,
-        causal_skip=step.kind == "fused_attention", window=block_window(local),
+        causal_skip=step.kind == "fused_attention", window=attended(local),
         read_per_token=moved_in, write_per_token=moved_out,
         read_per_pair=pair_in, write_per_pair=pair_out, read_per_kv_token=kv,
         kv_spans=read_spans(local, caches),
@@ -105,10 +105,19 @@ def _attention(local: Local, index: int, step: Step, part: Part, *, cached: bool
 
 
 def block_window(local: Local) -> int | None:
-    """Return the most cached tokens that a query of this block sees, if bounded."""
+    """Return the most cached tokens that a block keeps of a sequence, if bounded."""
+    return _least(local, ("kv.tokens",))
+
+
+def attended(local: Local) -> int | None:
+    """Return the most cached tokens that a query of a block reads, if bounded."""
+    return _least(local, ("kv.tokens", "kv.attended"))
+
+
+def _least(local: Local, cells: tuple[str, ...]) -> int | None:
     caps = [
         merged.cap for (element, _, _, cell), merged in local.facts.cells.items()
-        if element == "kv_cache" and cell == "kv.tokens" and merged.cap is not None
+        if element == "kv_cache" and cell in cells and merged.cap is not None
     ]
     return int(min(caps)) if caps else None
 
@@ -197,7 +206,7 @@ def _with_cells(local: Local, step: Step, work: OpWork, phase: str) -> OpWork:
     """Apply what techniques wrote to the kernel's cells (to any of its fused ops)."""
     facts = local.facts
     adds = work.part != "weight_grad"  # what is added to a backward op is added once
-    scale = reads = writes = rows = runs = launch_scale = 1.0
+    scale = reads = writes = rows = launch_scale = 1.0
     fixed = per_token = extra_read = extra_write = launch_add = 0.0
     cap = memory_cap = 1.0
     for op in step.ops:
@@ -214,7 +223,6 @@ def _with_cells(local: Local, step: Step, work: OpWork, phase: str) -> OpWork:
         cap = min(cap, facts.number("op", op.name, "cost.efficiency", 1.0, phase))
         memory_cap = min(memory_cap, facts.number("op", op.name, "cost.hbm_efficiency", 1.0, phase))
         rows *= facts.number("op", op.name, "op.rows", 1.0, phase)
-        runs *= facts.number("op", op.name, "op.runs", 1.0, phase)
     math = facts.symbol("op", step.ops[-1].name, "numerics.math", local.dtype, phase)
     place = _place(local, step)
     if place == "host":
@@ -229,10 +237,18 @@ def _with_cells(local: Local, step: Step, work: OpWork, phase: str) -> OpWork:
         read_fixed=work.read_fixed + extra_read, write_fixed=work.write_fixed + extra_write,
         launch_scale=launch_scale, launch_add_s=launch_add,
         max_efficiency=cap, max_memory_efficiency=memory_cap,
-        rows_share=work.rows_share * rows, runs=work.runs * runs,
+        rows_share=work.rows_share * rows, runs=work.runs * step_runs(local, step, phase),
         math=str(math), place=place, pieces=step_pieces(step, facts),
         kernels=work.kernels * step.kernels,
     )
+
+
+def step_runs(local: Local, step: Step, phase: str) -> float:
+    """Return how often a kernel runs in a step."""
+    runs = 1.0
+    for op in step.ops:
+        runs *= local.facts.number("op", op.name, "op.runs", 1.0, phase)
+    return runs
 
 
 def _place(local: Local, step: Step) -> Literal["device", "host"]:

@@ -16,7 +16,7 @@ from llamasim.plan.communication import (
 from llamasim.plan.copies import activation_copies, copies_for_use
 from llamasim.plan.flow import PARTIAL, REPLICATED, TOKEN_DIMS, Flow
 from llamasim.plan.local import Local
-from llamasim.plan.opwork import op_work
+from llamasim.plan.opwork import op_work, step_runs
 from llamasim.plan.spec import CommWork, Part, Work
 from llamasim.plan.steps import Step
 
@@ -55,6 +55,9 @@ class Passes:
             work += loss_reductions(self.local, index, step.inputs[0])
         work += exchanges(self.local, step.outputs, phase)
         work += forward_moves(self.local, index, "output", phase)
+        runs = step_runs(self.local, step, phase)
+        if runs != 1.0:
+            work = [attrs.evolve(w, runs=runs) if isinstance(w, CommWork) else w for w in work]
         if by_sequence:
             work = [_by_sequence(w) for w in work]
         return work

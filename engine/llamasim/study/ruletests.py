@@ -13,7 +13,7 @@ from llamasim.diagnostics import Diagnostic, Span
 from llamasim.language import EvalError, Missing, Symbol, Value, evaluate
 from llamasim.language.ast import Arg, Expect, Expr, Function, Given, Module, Test
 from llamasim.plan import compile_plan
-from llamasim.scenario.spec import Cluster, Scenario, Use, Workload
+from llamasim.scenario.spec import Arrivals, Cluster, Length, Scenario, Use, Workload
 from llamasim.scenario.spec import Value as Given_
 from llamasim.study.asked import PlanEnv
 from llamasim.units import DATA, Quantity
@@ -134,7 +134,12 @@ def _workload(given: Given | None) -> Workload:
         mode="training" if mode == "training" else "inference",
         dtype=str(dtype), sequence=numbers.pop("sequence", 4096),
     )
-    return attrs.evolve(base, **numbers)
+    lengths: dict[str, Any] = {
+        k: Length("fixed", numbers.pop(k)) for k in ("prompt", "output") if k in numbers
+    }
+    if given is not None and given.target == "serving":
+        lengths["arrivals"] = Arrivals("poisson", 200, rate=4.0)
+    return attrs.evolve(base, **numbers, **lengths)
 
 
 def _use(module: Module, given: Given) -> Use:

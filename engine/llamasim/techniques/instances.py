@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from llamasim import catalog
+from llamasim.catalog.specs import Model
 from llamasim.diagnostics import Diagnostic, Label, Span, nearest
 from llamasim.language import Program, Symbol, Value, bind
 from llamasim.language.ast import (
@@ -68,7 +69,7 @@ def instantiate(
         params, said = bind(module, technique, use.args, use.arg_spans, use.span)
         diagnostics += said
         if not any(d.is_error for d in said):
-            models, said = _models(use, technique, params)
+            models, said = _models(use, technique, params, scenario.model)
             diagnostics += said
             instances.append(_instance(use, module, technique, params, models))
     return instances, diagnostics + _conflicts(instances)
@@ -92,9 +93,11 @@ def _instance(
 
 
 def _models(
-    use: Use, technique: Technique, params: Mapping[str, Value]
+    use: Use, technique: Technique, params: Mapping[str, Value], main: Model
 ) -> tuple[dict[str, Graph], list[Diagnostic]]:
-    """Return the models that parameters name, by parameter and by `model NAME = ...`."""
+    """Return the models that parameters name, by parameter and by `model NAME = ...`; `model` is
+    the scenario's own.
+    """
     found: dict[str, Graph] = {}
     diagnostics: list[Diagnostic] = []
     named: dict[str, str] = {}
@@ -106,7 +109,7 @@ def _models(
         elif isinstance(member, ExtraModel) and isinstance(member.value, Path):
             named[member.name] = named.get(member.value.text, member.value.text)
     for name, wanted in named.items():
-        model = catalog.get_model(wanted)
+        model = main if wanted == "model" else catalog.get_model(wanted)
         if model is not None:
             found[name] = resolve(model, name)
         elif wanted not in (named[n] for n in found):
