@@ -105,8 +105,8 @@ PERPLEXITY = [
 def weight_bytes(model: str, name: str, **params: bool) -> float:
     """Return the bytes of all weights under a technique of `quantization.gguf`."""
     plan = plan_of(scenario(
-        use(f"quantization.gguf.{name}_weights", **params), model=model, device="rtx-4090", devices=1,
-        runtime="llama.cpp", mode="inference", dtype="fp16",
+        use(f"quantization.gguf.{name}_weights", **params), model=model, device="rtx-4090",
+        devices=1, runtime="llama.cpp", mode="inference", dtype="fp16",
     ))
     return sum(plan.blocks[b].weight_bytes for r in plan.ranks for c in r.chunks for b in c.blocks)
 
