@@ -13,10 +13,12 @@ from llamasim import __version__
 COMMANDS = {
     "run": "Simulate scenarios and print what they come to.",
     "plan": "Show what each technique changes, before any time is simulated.",
+    "explain": "Derive a value, say why a technique is not used, or explain an error's code.",
     "optimize": "Try a scenario's choices and recommend.",
     "show": "Print the tables of a run.",
     "doc": "List techniques, their parameters and evidence.",
     "catalog": "List devices, models, fabrics, hosts, instances and runtimes.",
+    "new": "Write a rule file or a scenario to begin with.",
     "check": "Check rule files and scenarios.",
     "fmt": "Format rule files.",
     "test": "Run the tests of rule files.",

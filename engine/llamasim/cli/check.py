@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from llamasim.assets import rules_dir
-from llamasim.cli.support import counted, rule_files, say
+from llamasim.cli.support import counted, point_to_page, rule_files, say
 from llamasim.diagnostics import Diagnostic, to_json
 
 
@@ -28,6 +28,7 @@ def command(files: tuple[Path, ...], rules: tuple[Path, ...], as_json: bool) -> 
         click.echo(json.dumps({"errors": errors, "diagnostics": to_json(found)}, indent=2))
     else:
         say(found)
+        point_to_page(found)
         words = f"{counted(errors, 'error')}, {counted(len(found) - errors, 'warning')}"
         click.echo(f"{counted(len(chosen), 'file')} checked: {words}")
     if errors:

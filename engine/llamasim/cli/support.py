@@ -32,7 +32,16 @@ def stop(diagnostics: Sequence[Diagnostic], *, as_json: bool = False) -> None:
     """Print diagnostics and end with exit code 2 if there is an error among them."""
     if any(d.is_error for d in diagnostics):
         say(diagnostics, as_json=as_json)
+        if not as_json:
+            point_to_page(diagnostics)
         raise SystemExit(2)
+
+
+def point_to_page(diagnostics: Sequence[Diagnostic]) -> None:
+    """Tell a person at a terminal where the first error's page is."""
+    code = next((d.code for d in diagnostics if d.is_error), None)
+    if code is not None and sys.stderr.isatty():
+        click.echo(f"\n`llamasim explain {code}` tells more", err=True)
 
 
 def shipped() -> dict[str, Path]:
