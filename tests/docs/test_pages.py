@@ -68,6 +68,11 @@ def test_the_table_of_cells_is_the_programs_own() -> None:
     assert generated(page) == page
 
 
+def test_the_library_page_is_what_the_rule_files_say() -> None:
+    """`llamasim doc --markdown > docs/library.md` writes it anew."""
+    assert call("doc", "--markdown").out == (ROOT / "docs" / "library.md").read_text("utf-8")
+
+
 def test_the_lists_of_words_are_the_programs_own() -> None:
     page = PAGE.read_text(encoding="utf-8").replace("\n", " ")
     for name, text in words().items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +15,7 @@ from llamasim.cli.support import say, stop
 from llamasim.diagnostics import Diagnostic, nearest
 
 if TYPE_CHECKING:
+    from llamasim.diagnostics import Span
     from llamasim.language.ast import Module, Technique
 
 _T = TypeVar("_T")
@@ -24,7 +26,10 @@ _T = TypeVar("_T")
 @click.option("--rules", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
               help="Further folder of rule files.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(name: str | None, rules: tuple[Path, ...], as_json: bool) -> None:
+@click.option("--markdown", is_flag=True, help="Print reference pages in Markdown.")
+def command(
+    name: str | None, rules: tuple[Path, ...], as_json: bool, markdown: bool
+) -> None:
     """List all techniques, or say what one of them (NAME) does and takes."""
     found = dict(_techniques([*rules, rules_dir()]))
     chosen = {k: v for k, v in found.items()
@@ -37,6 +42,10 @@ def command(name: str | None, rules: tuple[Path, ...], as_json: bool) -> None:
             "`llamasim doc` lists them all"))], as_json=as_json)
     if as_json:
         click.echo(json.dumps([_plain(k, *v) for k, v in chosen.items()], indent=2))
+    elif markdown:
+        from llamasim.report.techniques import library
+
+        click.echo(library(_plain(k, *v) for k, v in chosen.items()), nl=False)
     elif name is None:
         click.echo("\n".join(_list(chosen)))
     else:
@@ -60,7 +69,17 @@ def _techniques(folders: Sequence[Path]) -> Iterator[tuple[str, tuple[Module, Te
 
 def _plain(name: str, module: Module, technique: Technique) -> dict[str, Any]:
     """Return what a technique declares, expressions as they are written."""
-    from llamasim.language.ast import Advise, Claim, Conflicts, Param, Requires, SourceDecl
+    from llamasim.language.ast import (
+        Advise,
+        Axis,
+        Bring,
+        Claim,
+        Conflicts,
+        Param,
+        Requires,
+        Rule,
+        SourceDecl,
+    )
 
     cited = {i.name: i.text for i in module.items if isinstance(i, SourceDecl)}
     claims = list(_of(technique, Claim))
@@ -73,6 +92,8 @@ def _plain(name: str, module: Module, technique: Technique) -> dict[str, Any]:
              "default": p.default.span.text if p.default else None}
             for p in _of(technique, Param)
         ],
+        "rules": [line for m in technique.members if isinstance(m, Axis | Bring | Rule)
+                  for line in _source(m.span)],
         "requires": [r.test.span.text + (f" (else: {r.message})" if r.message else "")
                      for r in _of(technique, Requires)],
         "advises": [a.message for a in _of(technique, Advise)],
@@ -80,6 +101,11 @@ def _plain(name: str, module: Module, technique: Technique) -> dict[str, Any]:
         "claims": [{"text": _claim(c), "sources": [cited.get(s, s) for s in c.sources]}
                    for c in claims],
     }
+
+
+def _source(span: Span) -> list[str]:
+    """Return a member as it is written, without the indentation that it stands at."""
+    return textwrap.dedent(" " * (span.column - 1) + span.text).splitlines()
 
 
 def _of(technique: Technique, kind: type[_T]) -> Iterator[_T]:
