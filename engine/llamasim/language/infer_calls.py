@@ -152,6 +152,10 @@ def _provided(infer: Infer, expr: Call) -> Kind:
     if not expr.args:
         _arity(infer, expr, 1)
         return ANY
+    if expr.name != "global" and not infer.lenient and (
+        expr.name in ("sum", "count") or len(expr.args) == 1
+    ):
+        return _aggregate(infer, expr)
     if expr.name in ("sum", "count", "global") and not _arity(infer, expr, 1):
         return ANY
     if expr.name == "count":
@@ -167,7 +171,9 @@ def _provided(infer: Infer, expr: Call) -> Kind:
             help=("give both the same dimension",))
     if len(numbers) < len(kinds):
         return ANY
-    if expr.name not in ("min", "max") or len(kinds) == 1:
+    if expr.name == "global":
+        return kinds[0]
+    if expr.name == "sum" or len(kinds) == 1:
         return Kind("number", kinds[0].dimension)
     pick = ranges.least if expr.name == "min" else ranges.greatest
     within = kinds[0].range
@@ -175,3 +181,18 @@ def _provided(infer: Infer, expr: Call) -> Kind:
         within = pick(within, kind.range)
     found = ranged(kinds[0], within, of=tuple(kinds), whole=all(k.whole for k in kinds))
     return attrs.evolve(found, nonzero=found.nonzero or all(k.nonzero for k in kinds))
+
+
+def _aggregate(infer: Infer, expr: Call) -> Kind:
+    """Note a sum over elements where only one element is at hand."""
+    inner = expr.args[0].span.text
+    test = f"ask it in a test: `expect {expr.name}({inner}) within LOW..HIGH`"
+    if expr.name in ("min", "max"):
+        what, way = " of one thing", f"give it two numbers: `{expr.name}({inner}, ...)`"
+    else:
+        what, way = "", ("write what one element has, as `tensor.bytes`, or what holds for all: "
+                         "`model.params`, `cluster.memory`, `axis_size(dp)`")
+    return infer.report(
+        "E0211", f"`{expr.name}`{what} asks a finished plan, and rules make the plan",
+        [(expr.span, "only in tests")], why="a rule speaks of one element at a time",
+        help=(way, test))
