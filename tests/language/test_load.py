@@ -10,6 +10,7 @@ import pytest
 
 from llamasim.diagnostics import render
 from llamasim.language import check_module, kept, load, load_file
+from llamasim.language.missing import library
 
 
 @pytest.fixture
@@ -173,3 +174,36 @@ def test_a_file_that_imports_itself_is_refused(folder: Path) -> None:
     write(folder, "a", "import a\ntechnique t { }\n")
     _, _, found = load_file(folder / "a.rules")
     assert [d.code for d in found] == ["E0223"]
+
+
+def test_a_long_chain_of_imports_is_refused(tmp_path: Path) -> None:
+    """It is followed one within another, so it has an end."""
+    for i in range(400):
+        (tmp_path / f"m{i}.rules").write_text(f"edition 2026\nmodule m{i}\nimport m{i + 1}\n")
+    _, found = load(["m0"], [tmp_path])
+    assert [d.message for d in found] == ["this is the end of a chain of more than 32 imports"]
+    assert found[0].labels[0].span.source.name.endswith("m32.rules")
+
+
+def test_a_name_that_no_file_can_have_is_not_found(tmp_path: Path) -> None:
+    (tmp_path / "m.rules").write_text(f"edition 2026\nmodule m\nimport {'x' * 5000}\n")
+    assert [d.code for d in load(["m"], [tmp_path])[1]] == ["E0220"]
+
+
+def test_an_endless_file_is_read_no_further_than_the_cap() -> None:
+    """The size that the system tells of it is 0."""
+    _, _, found = load_file(Path("/dev/zero"))
+    assert [d.message for d in found] == ["this file is larger than 1 MiB"]
+
+
+def test_looking_for_names_does_not_walk_through_everything(tmp_path: Path) -> None:
+    """A scenario may lie in a home folder; hidden folders, links and deep ones are left alone."""
+    deep = tmp_path.joinpath(*"abcdefgh")
+    for folder in (deep, tmp_path / ".hidden", tmp_path / "near"):
+        folder.mkdir(parents=True)
+        (folder / "x.rules").write_text("edition 2026\nmodule x\n")
+    (tmp_path / "round").symlink_to(tmp_path)
+    assert list(library([tmp_path])) == ["near.x"]
+    for i in range(12_000):
+        (tmp_path / f"{i}.txt").touch()
+    assert list(library([tmp_path])) == []

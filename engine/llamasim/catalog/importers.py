@@ -58,9 +58,11 @@ def model_from_hf_config(path: Path, span: Span | None = None) -> Imported:
     """
     file = path / "config.json" if path.is_dir() else path
     try:
-        if file.stat().st_size > _LIMIT:
+        with file.open("rb") as opened:
+            data = opened.read(_LIMIT + 1)
+        if len(data) > _LIMIT:
             return refuse(file, span, "it is larger than 4 MiB", "name a `config.json`")
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = json.loads(data.decode("utf-8"))
     except (OSError, ValueError, RecursionError) as reason:
         return refuse(file, span, plain(reason), "name a readable `config.json`")
     if not isinstance(config, dict):

@@ -18,6 +18,8 @@ MOST_EXPANDED = 100_000
 MOST_BROUGHT = 500
 #: Exponent of a quantity that has a dimension.
 MOST_POWER = 8
+#: Modules of which each imports the next.
+MOST_IMPORTS = 32
 #: Findings after which a file is checked no further: more help nobody.
 MOST_FINDINGS = 100
 #: Syntax errors, likewise.

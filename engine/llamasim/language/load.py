@@ -8,10 +8,12 @@ from pathlib import Path
 
 import attrs
 
+from llamasim.assets import rules_dir
 from llamasim.diagnostics import Diagnostic, Label, Source, Span
 from llamasim.language import kept, missing
 from llamasim.language.ast import Import, Module, Technique
-from llamasim.language.parser import MOST_BYTES, parse, start_of, too_large
+from llamasim.language.caps import MOST_BYTES, MOST_IMPORTS
+from llamasim.language.parser import parse, start_of, too_large
 
 SUFFIX = ".rules"
 
@@ -35,6 +37,7 @@ class _Loading:
     """The files read so far."""
 
     search: tuple[Path, ...]
+    texts: Mapping[Path, str] = attrs.field(factory=dict)
     modules: dict[str, Module] = attrs.field(factory=dict)
     failed: set[str] = attrs.field(factory=set)
     diagnostics: list[Diagnostic] = attrs.field(factory=list)
@@ -44,6 +47,9 @@ class _Loading:
         if name in self.modules or name in self.failed:
             return
         path = find_file(name, self.search)
+        if path is not None and leads_out(path, self.search):
+            self.diagnostics.append(missing.leads_out(path))
+            path = None
         module = self.read(path) if path else None
         if module is None:
             self.failed.add(name)
@@ -61,7 +67,9 @@ class _Loading:
 
     def _import(self, imported: Import, importers: tuple[tuple[str, Import], ...]) -> None:
         names = [n for n, _ in importers]
-        if imported.module in names:
+        if len(names) > MOST_IMPORTS:
+            self.diagnostics.append(missing.too_long_a_chain(imported))
+        elif imported.module in names:
             first = names.index(imported.module)
             self.diagnostics.append(missing.cycle(importers[first:]))
         elif find_file(imported.module, self.search) is None:
@@ -73,6 +81,11 @@ class _Loading:
 
     def read(self, path: Path) -> Module | None:
         """Return the module of a file, from the cache or parsed; None where it is no module."""
+        text = self.texts.get(path.resolve()) if self.texts else None
+        if text is not None:
+            module, said = parse(Source(shown_name(path), text))
+            self.diagnostics += said
+            return module
         source, problem = read_source(path)
         if problem is not None:
             self.diagnostics.append(problem)
@@ -90,6 +103,7 @@ def load(
     names: Iterable[str],
     search: Sequence[Path],
     spans: Mapping[str, Span] | None = None,
+    texts: Mapping[Path, str] | None = None,
 ) -> tuple[Program, list[Diagnostic]]:
     """Load the modules of techniques (`folder.file.technique`) or modules by name.
 
@@ -97,12 +111,13 @@ def load(
         names: full names of techniques, or names of modules.
         search: folders in which `parallelism/tensor.rules` is looked for, the first match wins.
         spans: where a user wrote each name, for messages about those that do not exist.
+        texts: by resolved path, texts that stand for what lies on the disk, such as an editor's.
 
     Returns:
         The program with every module that could be read, and what is wrong.
 
     """
-    loading = _Loading(tuple(search))
+    loading = _Loading(tuple(search), texts or {})
     wanted = sorted(set(names))
     at = spans or {}
     for name in wanted:
@@ -123,18 +138,18 @@ def load(
 
 
 def load_file(
-    path: Path, search: Sequence[Path] = ()
+    path: Path, search: Sequence[Path] = (), texts: Mapping[Path, str] | None = None
 ) -> tuple[Module | None, Program, list[Diagnostic]]:
     """Load one rule file, wherever it lies, and what it imports.
 
-    Imports are looked for beside the file first, then in `search`.
+    Imports are looked for beside the file first, then in `search`. `texts` are as in `load`.
 
     Returns:
         The file's module (None where it could not be read), the program with it and its imports,
         and what is wrong; a name that is not the file's path is.
 
     """
-    loading = _Loading(tuple(search))
+    loading = _Loading(tuple(search), texts or {})
     module = loading.read(path)
     if module is None:
         return None, Program({}), loading.diagnostics
@@ -157,18 +172,35 @@ def find_file(module: str, search: Iterable[Path]) -> Path | None:
         return None
     for folder in search:
         path = folder.joinpath(*parts[:-1], parts[-1] + SUFFIX)
-        if path.is_file():
-            return path
+        try:
+            if path.is_file():
+                return path
+        except OSError:  # a name longer than the system allows
+            continue
     return None
+
+
+def leads_out(path: Path, search: Iterable[Path]) -> bool:
+    """Whether a file found in the search path is a link to one outside of it.
+
+    The shipped rules are as they were installed, and some installers make links.
+    """
+    if path.is_relative_to(rules_dir()):
+        return False
+    real = path.resolve()
+    return not any(real.is_relative_to(folder.resolve()) for folder in search)
 
 
 def read_source(path: Path) -> tuple[Source, Diagnostic | None]:
     """Read a rule file; its name is relative to where the user stands where that is shorter."""
     source = Source(shown_name(path), "")
     try:
-        if path.stat().st_size > MOST_BYTES:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
             return source, too_large(start_of(source), "this file is larger than 1 MiB")
-        return Source(source.name, path.read_text(encoding="utf-8-sig")), None
+        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        return Source(source.name, text), None
     except UnicodeDecodeError:
         return source, _unreadable(source, "this file is not UTF-8 text", "save it as UTF-8")
     except FileNotFoundError:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llamasim.diagnostics import Diagnostic, Label, Span, nearest
+from llamasim.diagnostics import Diagnostic, Label, Source, Span, nearest
 from llamasim.language.ast import Import, Module, Technique
+from llamasim.language.caps import MOST_BYTES, MOST_IMPORTS
 
 if TYPE_CHECKING:
     from llamasim.language.load import Program
@@ -20,10 +22,37 @@ def library(search: Iterable[Path]) -> dict[str, Path]:
     """Return every module of the search path by name, found by listing files."""
     found: dict[str, Path] = {}
     for folder in search:
-        for path in sorted(folder.rglob("*.rules")):
+        for path in sorted(_rule_files(folder)):
             name = ".".join(path.relative_to(folder).with_suffix("").parts)
             found.setdefault(name, path)
     return found
+
+
+def _rule_files(folder: Path) -> Iterator[Path]:
+    """Yield rule files below a folder, not through links, and not beyond a bound.
+
+    A scenario may lie in a folder with anything in it, such as a home folder.
+    """
+    level, left = [folder], _MOST_ENTRIES
+    for _ in range(_DEEPEST):
+        below: list[Path] = []
+        for place in level:
+            try:
+                entries = sorted(os.scandir(place), key=lambda e: e.name)
+            except OSError:
+                continue
+            left -= len(entries)
+            for entry in entries:
+                if entry.name.endswith(".rules") and entry.is_file():
+                    yield Path(entry.path)
+                elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                    below.append(Path(entry.path))
+            if left <= 0:
+                return
+        level = below
+
+
+_DEEPEST, _MOST_ENTRIES = 6, 10_000
 
 
 def _techniques(search: Iterable[Path]) -> list[str]:
@@ -31,7 +60,8 @@ def _techniques(search: Iterable[Path]) -> list[str]:
     names = []
     for module, path in library(search).items():
         try:
-            text = path.read_text(encoding="utf-8")
+            with path.open("rb") as file:
+                text = file.read(MOST_BYTES).decode("utf-8")
         except (OSError, UnicodeDecodeError):
             continue
         names += [f"{module}.{t}" for t in _DECLARED.findall(text)]
@@ -105,6 +135,30 @@ def wrong_module_name(module: Module, expected: str) -> Diagnostic:
         why="a module's name is its path, so that a name leads to its file",
         help=(f"write `module {expected}`, or move the file to "
               f"`{module.name.replace('.', '/')}.rules`",),
+    )
+
+
+def leads_out(path: Path) -> Diagnostic:
+    """Return the finding that a rule file is a link to one outside the folders of rules."""
+    from llamasim.language.load import shown_name
+
+    source = Source(shown_name(path), "")
+    return Diagnostic(
+        "E0225", "this file is a link that leads out of the folders of rules",
+        (Label(Span(source, 1, 1, 1, 2)),),
+        why="a scenario reads rules from its own folder and from those that it names, and only "
+            "from there",
+        help=("put a copy in its place", "or name the other folder with `rules:` or `--rules`"),
+    )
+
+
+def too_long_a_chain(imported: Import) -> Diagnostic:
+    """Return the finding that modules import each other in too long a chain."""
+    return Diagnostic(
+        "E0223", f"this is the end of a chain of more than {MOST_IMPORTS} imports",
+        (Label(imported.span, "one too many"),),
+        why="rule files are bounded, so that checking any of them ends quickly",
+        help=("import what is needed directly",),
     )
 
 

@@ -86,7 +86,7 @@ def _tokens(path: str, doc: str, default: str = "", **more: Any) -> Field:
 
 
 def _number(path: str, dimension: Dimension, doc: str, default: str = "", **more: Any) -> Field:
-    values: dict[str, Any] = {"plain": dimension.is_ratio, "low": 0.0}
+    values: dict[str, Any] = {"plain": dimension.is_ratio, "low": 0.0, "high": 1e9}
     return Field(path, "number", doc, dimension, default=default, **{**values, **more})
 
 
@@ -154,15 +154,17 @@ _FIELDS = (
             "that memory is kept for.", "training: none; inference: mean prompt + mean output",
             example="8192 tok"),
     _count("workload.global_batch", "Sequences per optimizer step, over all devices.", mode=_T,
+           high=1e6,
            example="2048"),
-    _count("workload.micro_batch", "Sequences per forward pass on one device.", "1", mode=_T),
+    _count("workload.micro_batch", "Sequences per forward pass on one device.", "1", mode=_T,
+           high=1e6),
     _word("workload.optimizer", OPTIMIZERS, "Decides the moments kept for each weight.", "adamw",
           mode=_T),
     Field("workload.token_budget", "number", "Tokens that the whole training run processes, for "
-          "days and dollars.", TOKEN, plain=True, default="none", low=1.0, mode=_T,
+          "days and dollars.", TOKEN, plain=True, default="none", low=1.0, high=1e24, mode=_T,
           example="15.6e12 tok"),
     _count("workload.batch", "Sequences that decode together, where requests do not arrive over "
-           "time.", "1", mode=_I),
+           "time.", "1", mode=_I, high=1e6),
     Field("workload.prompt", "section", f"Tokens of a prompt: {_LENGTH}.", TOKEN, plain=True,
           default="512 tok", mode=_I),
     Field("workload.output", "section", f"Tokens generated: {_LENGTH}.", TOKEN, plain=True,

@@ -19,7 +19,11 @@ from llamasim.scenario import problems
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
 MAX_ALIASES = 256
-MAX_NODES = 50_000
+#: Characters of a key.
+MAX_KEY = 200
+#: Findings after which reading ends: more help nobody.
+MAX_FINDINGS = 100
+MAX_NODES = 10_000
 
 _LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
@@ -133,6 +137,7 @@ class _Builder:
         self._anchors: dict[str, Node | None] = {}
         self._aliases = 0
         self._documents = 0
+        self._nodes = 0
 
     def take(self, event: Any) -> None:
         """Add what one event says."""
@@ -221,22 +226,32 @@ class _Builder:
         return attrs.evolve(node, span=span)
 
     def _add(self, node: Node) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise _ReadingError(problems.too_complex(node.span, f"more than {MAX_NODES:,} values"))
         if self._open:
             self._open[-1].children.append(node)
         else:
             self.root = node
+
+    def _note(self, finding: Diagnostic) -> None:
+        if len(self.found) >= MAX_FINDINGS - 1:
+            raise _ReadingError(finding)
+        self.found.append(finding)
 
     def _entries(self, children: list[Node]) -> tuple[Entry, ...]:
         entries: dict[str, Entry] = {}
         merged: list[Entry] = []
         for key, value in zip(children[::2], children[1::2], strict=True):
             if not isinstance(key, Scalar):
-                self.found.append(problems.key_not_text(key.span))
+                self._note(problems.key_not_text(key.span))
+            elif len(key.text) > MAX_KEY:
+                self._note(problems.long_key(key.span, MAX_KEY))
             elif key.text == "<<" and not key.quoted:
                 merged += self._merged(value)
             elif key.text in entries:
                 first = entries[key.text].key.span
-                self.found.append(problems.duplicate_key(key.text, key.span, first))
+                self._note(problems.duplicate_key(key.text, key.span, first))
             else:
                 entries[key.text] = Entry(key, value)
         for entry in merged:
@@ -251,5 +266,5 @@ class _Builder:
             if isinstance(part, Mapping):
                 found += part.entries
             else:
-                self.found.append(problems.merge_not_mapping(part.span))
+                self._note(problems.merge_not_mapping(part.span))
         return found

@@ -141,6 +141,13 @@ def key_not_text(span: Span) -> Diagnostic:
                  help=("write `key: value`; put text with brackets or braces in quotes",))
 
 
+def long_key(span: Span, most: int) -> Diagnostic:
+    """E0503: a key longer than any that has a meaning."""
+    return error("E0503", f"this key is longer than {most} characters", span, "here",
+                 why="scenarios are bounded, so that a damaged file cannot use up memory",
+                 help=("look for a `: ` that belongs further to the left",))
+
+
 def merge_not_mapping(span: Span) -> Diagnostic:
     """E0507: `<<:` of something that has no keys."""
     return error("E0507", "`<<` merges the keys of a mapping, and this is none", span, "no mapping",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,24 +16,27 @@ from llamasim.scenario.overrides import override
 from llamasim.scenario.records import check_model, read_record
 from llamasim.scenario.spec import Objective, Scenario
 from llamasim.scenario.uses import check_prefer, read_choices, read_uses
-from llamasim.scenario.values import Reading, place, read_keys, what_is
+from llamasim.scenario.values import Enough, Reading, place, read_keys, shorten, what_is
 from llamasim.scenario.workload import read_workload
 
 
 def read(
-    path: Path, overrides: Iterable[str] = ()
+    path: Path, overrides: Iterable[str] = (), text: str | None = None
 ) -> tuple[Scenario | None, list[Diagnostic]]:
     """Read a scenario file.
 
     Args:
         path: the YAML file.
         overrides: `key.path=value` texts, applied in order before anything is checked.
+        text: what to read in place of the file's own text, such as an editor's.
 
     Returns:
         The scenario, or None where an error was found; and all findings, warnings included.
 
     """
-    source, problem = _load(path)
+    source, problem = _load(path) if text is None else (Source(shown_name(path), text), None)
+    if text is not None and len(text) > MAX_BYTES:
+        return None, [_too_large(shown_name(path))]
     if source is None:
         return None, [] if problem is None else [problem]
     root, found = compose(source)
@@ -45,9 +49,13 @@ def read(
                      max(root.span.column + 1, root.span.end_column))
         found.append(problems.wrong_kind("the scenario", "a mapping", what_is(root), first, ways))
         return None, found
-    root = override(reading, root, overrides)
-    _note_spans(reading, "", root)
-    scenario, found = _assemble(reading, path, root, source)
+    scenario: Scenario | None = None
+    try:
+        root = override(reading, root, overrides)
+        _note_spans(reading, "", root)
+        scenario, found = _assemble(reading, path, root, source)
+    except Enough:
+        found = reading.found
     return scenario, sorted(found, key=lambda d: _order(d, source))
 
 
@@ -69,11 +77,11 @@ def _load(path: Path) -> tuple[Source | None, Diagnostic | None]:
             return None, problems.file_problem(f"`{name}` is a folder, not a scenario", help=ways)
         if not path.exists():
             return None, problems.file_problem(f"there is no scenario `{name}`", help=_near(path))
-        if path.stat().st_size > MAX_BYTES:
-            return None, problems.file_problem(
-                f"`{name}` is larger than 1 MiB", "scenarios are bounded in size",
-                ("check that this is the right file",))
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            return None, _too_large(name)
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as reason:
         return None, problems.file_problem(
             f"`{name}` is not text in UTF-8", f"byte {reason.start} cannot be read",
@@ -83,6 +91,11 @@ def _load(path: Path) -> tuple[Source | None, Diagnostic | None]:
         return None, problems.file_problem(f"`{name}` cannot be read", text,
                                            ("check the path and its permissions",))
     return Source(name, text), None
+
+
+def _too_large(name: str) -> Diagnostic:
+    return problems.file_problem(f"`{name}` is larger than 1 MiB", "scenarios are bounded in size",
+                                 ("check that this is the right file",))
 
 
 def shown_name(path: Path) -> str:
@@ -163,7 +176,7 @@ def _rest(
         read_choices(reading, values["choices"], where("choices")) if "choices" in values else ()
     )
     return {
-        "name": values.get("name", path.stem),
+        "name": _name(reading, values.get("name"), path, where("name")),
         "mesh_order": _mesh(reading, values.get("mesh"), where("mesh")),
         "use": uses,
         "choices": choices,
@@ -172,6 +185,23 @@ def _rest(
         "rule_paths": _rules(reading, path, values.get("rules", ()), where("rules")),
         "seed": values.get("seed", 0),
     }
+
+
+def _name(reading: Reading, given: str | None, path: Path, at: Span) -> str:
+    """Return how results call the scenario: as it says, else as its file is called."""
+    if given is None:
+        return path.stem
+    if not given.strip():
+        reading.add(problems.error("E0509", "`name` is empty", at, "no name",
+                                   help=(f"leave it out: the file's name is `{path.stem}`",)))
+    elif len(given) > _LONGEST_NAME:
+        reading.add(problems.error("E0509", f"`name` is longer than {_LONGEST_NAME} characters",
+                                   at, f"{len(given):,} characters",
+                                   help=("results lie in a folder of this name; shorten it",)))
+    return given.strip()
+
+
+_LONGEST_NAME = 100
 
 
 def _section(reading: Reading, key: str, node: Node | None, at: Span) -> dict[str, Any]:
@@ -186,8 +216,8 @@ def _section(reading: Reading, key: str, node: Node | None, at: Span) -> dict[st
 
 def _mesh(reading: Reading, node: Node | None, at: Span) -> tuple[str, ...]:
     order: tuple[str, ...] = _section(reading, "mesh", node, at).get("order", ())
-    for name in order:
-        if order.count(name) > 1:
+    for name, times in Counter(order).items():
+        if times > 1:
             reading.add(problems.error(
                 "E0504", f"axis `{name}` is given twice in `mesh.order`",
                 reading.spans.get("mesh.order", at), "twice", help=("name every axis once",)))
@@ -218,6 +248,12 @@ def _rules(reading: Reading, path: Path, given: Iterable[str], at: Span) -> tupl
     folders = [path.parent]
     for name in given:
         folder = path.parent / name
+        if Path(name).is_absolute():
+            reading.add(problems.error(
+                "E0519", f"`{shorten(name)}` is not relative to the scenario", at,
+                "an absolute path", why="a scenario means the same on every machine",
+                help=(f"give it on the command line: `--rules {shorten(name)}`",)))
+            continue
         try:
             fine = folder.is_dir()
         except (OSError, ValueError):

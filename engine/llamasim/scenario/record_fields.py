@@ -14,7 +14,7 @@ from llamasim import catalog
 from llamasim.scenario.fields import Field, Kind
 from llamasim.units import DATA, ENERGY, NONE, TIME, TOKEN, WORK, Dimension
 
-_NOT_WRITTEN = ("id", "family", "notes")
+_NOT_WRITTEN = ("id", "family", "notes", "on")
 _TOKENS = ("context", "window", "token_budget", "kv_block")
 _SHARES = ("sustained", "memory_efficiency", "efficiency", "matmul_efficiency",
            "attention_efficiency", "memory_share", "overlap_tax", "fragmentation")
@@ -23,6 +23,8 @@ _ZERO = ("latency", "base_latency", "ramp", "host", "launch", "graph_launch", "r
          "overlap_tax", "fragmentation", "idle", "l2", "experts", "experts_per_token",
          "expert_ffn", "shared_experts", "dense_layers", "q_lora_rank", "kv_lora_rank",
          "rope_head_dim", "value_head_dim", "power")
+#: No figure of a machine comes near it, and no product of several overflows below it.
+_HIGHEST = 1e24
 _EXAMPLES: Mapping[str, str] = MappingProxyType({
     "memory": "24 GiB", "memory_bandwidth": "1 TB/s", "clock": "2 GHz", "l2": "48 MiB",
     "tdp": "300 W", "idle": "30 W", "bandwidth": "50 GB/s", "latency": "2 us",
@@ -59,7 +61,7 @@ def _field(entry: catalog.Field) -> Field:
         plain=whole or (dimension is not None and dimension.is_ratio), scale=scale,
         attr=entry.attribute, default=_default_text(entry), required=entry.required,
         low=1.0 if whole and not zero else 0.0, above=not whole and not zero,
-        high=1.0 if entry.key in _SHARES else 1e9 if whole else None,
+        high=1.0 if entry.key in _SHARES else 1e9 if whole else _HIGHEST,
         options=entry.choices if kind in ("choice", "rates") else (),
         catalog=entry.refers or "", example=_example(entry, kind, dimension),
     )

@@ -132,7 +132,26 @@ def check_model(reading: Reading, model: Model, span: Span) -> bool:
     elif model.dense_layers > model.layers:
         message = f"{model.dense_layers} dense layers do not fit into {model.layers} layers"
         way = "lower `dense_layers`"
+    elif model.layers > _MOST_LAYERS:
+        message = f"{model.layers:,} layers are more than {_MOST_LAYERS:,}"
+        way = "lower `layers`"
+    elif _weights(model) > _MOST_WEIGHTS:
+        message = f"this shape has about {_weights(model):.1e} weights"
+        way = f"at most {_MOST_WEIGHTS:.0e} are simulated; lower the largest figures"
     else:
         return True
     reading.add(problems.error("E0509", message, span, "this shape", help=(way,)))
     return False
+
+
+#: A thousand times what is trained today; beyond it, sums of bytes are no longer exact.
+_MOST_LAYERS, _MOST_WEIGHTS = 10_000, 1e15
+
+
+def _weights(model: Model) -> float:
+    """Return roughly how many weights a model has, from above."""
+    inner = model.ffn + model.expert_ffn * (model.experts + model.shared_experts)
+    width = model.head_dim * (2 * model.heads + 2 * model.kv_heads)
+    latent = (model.q_lora_rank + model.kv_lora_rank) * (model.heads + 1) * model.head_dim * 2
+    layer = model.hidden * (3.0 * inner + width) + latent
+    return model.layers * layer + 2.0 * model.hidden * (model.vocab + model.context)

@@ -12,9 +12,13 @@ import attrs
 from llamasim.diagnostics import Diagnostic, Span
 from llamasim.scenario import problems
 from llamasim.scenario.fields import Field
-from llamasim.scenario.nodes import Mapping, Node, Scalar, Sequence
+from llamasim.scenario.nodes import MAX_FINDINGS, Mapping, Node, Scalar, Sequence
 from llamasim.units import UNITS, Quantity, parse_quantity
 from llamasim.units.quantity import QuantityError
+
+
+class Enough(Exception):  # noqa: N818 - ends a reading, never reaches a user
+    """As many findings as a user is told."""
 
 
 @attrs.define
@@ -27,8 +31,15 @@ class Reading:
     inferred: dict[str, str] = attrs.Factory(dict)
 
     def add(self, diagnostic: Diagnostic) -> None:
-        """Note a finding."""
+        """Note a finding.
+
+        Raises:
+            Enough: so much is wrong that no more need be found; `read` ends there.
+
+        """
         self.found.append(diagnostic)
+        if len(self.found) >= MAX_FINDINGS:
+            raise Enough
 
 
 def what_is(node: Node) -> str:
@@ -172,6 +183,8 @@ def _in_range(reading: Reading, field: Field, path: str, node: Scalar, value: fl
         problem = "is not a whole number"
     elif field.low is not None and (value < field.low or (field.above and value == field.low)):
         problem = "is too small"
+    elif 0 < abs(value) < _NEAREST_ZERO:
+        problem = "is closer to 0 than anything real"
     elif field.high is not None and value > field.high:
         problem = "is too large"
     else:
@@ -179,6 +192,10 @@ def _in_range(reading: Reading, field: Field, path: str, node: Scalar, value: fl
     reading.add(problems.error("E0509", f"`{path}` {problem}", node.span, limits,
                                help=(f"give a number that is {limits}",)))
     return False
+
+
+#: Dividing by less, results would be too large to be told.
+_NEAREST_ZERO = 1e-15
 
 
 def limits_text(field: Field) -> str:
@@ -232,7 +249,7 @@ def _rates(
     for entry in node.entries:
         full, key = f"{path}.{entry.key.text}", shorten(entry.key.text)
         one = attrs.evolve(field, kind="number", path=key, example="100 TFLOPS")
-        if entry.key.text not in field.options:
+        if field.options and entry.key.text not in field.options:
             reading.add(problems.unknown_key(key, path, field.options, entry.key.span))
         elif (value := read_value(reading, one, full, entry.value, entry.key.span)) is not None:
             rates[key] = value
