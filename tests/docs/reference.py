@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from llamasim.language.calls import ASKED, PROVIDED, SCALARS
+from llamasim.language.bounds import told
 from llamasim.language.cells import (
     CELLS,
     ELEMENTS,
@@ -123,6 +124,8 @@ def _meaning(cell: Cell) -> str:
     text = cell.doc
     if cell.symbols:
         text += f" One of {_code(cell.symbols)}."
+    if told(cell.name):
+        text += f" Takes {told(cell.name)}."
     return text + (" May differ by phase." if cell.phased else "")
 
 

@@ -74,7 +74,10 @@ _CELLS: Mapping[str, Bounds] = MappingProxyType(
         "layout.first_stage_relief": _NUMBER,
         "layout.last_stage_relief": _NUMBER,
         "layout.elements": Bounds(high=16.0, above=True),
+        "layout.stored": SHARE,
+        "wire.elements": Bounds(high=16.0),
         "kv.tokens": Bounds(1.0),
+        "kv.attended": Bounds(1.0),
         "numerics.bits": _BITS,
         "numerics.master_bits": Bounds(high=128.0),
         "wire.bits": _BITS,
@@ -107,6 +110,12 @@ def field_bounds(field: str) -> Bounds:
     if field.startswith("dim_") or field == "count":
         return COUNT
     return _BITS if field == "bits" else AMOUNT
+
+
+def told(cell: str) -> str:
+    """Return in words what a cell takes where that is more than an amount; empty elsewhere."""
+    own = _CELLS.get(cell)
+    return "" if own is None else own.text(CELLS[cell].dimension or NONE)
 
 
 def outside(cell: str, verb: str, value: float) -> str | None:
