@@ -167,3 +167,15 @@ def test_a_ring_passes_keys_and_values_to_all_others() -> None:
             if isinstance(w, CommWork) and w.kind == "rotate"]
     assert sum(w.bytes_per_token for w in ring) == 2 * 8 * 128 * 2 / 8
     assert {w.group.size for w in ring} == {8}
+
+
+def test_nothing_is_kept_before_the_first_layer_that_is_trained() -> None:
+    """With 16 of 32 layers and the embedding frozen, those run forward alone."""
+    plan = plan_of(scenario(use("finetune.freeze.frozen_layers", layers=16), devices=1))
+    frozen, trained = (b for b in plan.blocks if b.layers)
+    if frozen.layers[0] != 0:
+        frozen, trained = trained, frozen
+    assert frozen.work["backward"] == ()
+    assert frozen.saved_per_token == 0
+    assert trained.work["backward"]
+    assert trained.saved_per_token > 0

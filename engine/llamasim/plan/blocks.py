@@ -62,6 +62,16 @@ def _pass(passes: Passes) -> tuple[Work, ...]:
     return (*before, *body)
 
 
+def only_forward(plan: BlockPlan) -> BlockPlan:
+    """Return a block that is passed forward and of which no gradient is asked."""
+    if "backward" not in plan.work:
+        return plan
+    return attrs.evolve(
+        plan, work={**plan.work, "backward": ()}, reduce=(), saved_per_token=0.0,
+        saved_per_pair=0.0, saved_fixed=0.0, host_saved_per_token=0.0, disk_saved_per_token=0.0,
+    )
+
+
 def split_backward(plan: BlockPlan) -> BlockPlan:
     """Return a block whose gradients of weights are a phase of their own, `weight`."""
     backward = plan.work.get("backward", ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from llamasim.diagnostics import Diagnostic, Label
-from llamasim.plan.blocks import BlockLowering, lower_block, split_backward
+from llamasim.plan.blocks import BlockLowering, lower_block, only_forward, split_backward
 from llamasim.plan.gradients import gathers_after_update, update
 from llamasim.plan.identity import plan_hash
 from llamasim.plan.limits import limits
@@ -67,7 +67,25 @@ def lower_blocks(
         diagnostics += said
     if diagnostics:
         diagnostics = _once(diagnostics, scenario)
-    return [found[i] for i in range(len(applied.blocks))], diagnostics
+    idle = _before_training(applied, order)
+    lowered_blocks = [found[i] for i in range(len(applied.blocks))]
+    return [
+        attrs.evolve(b, plan=only_forward(b.plan)) if i in idle else b
+        for i, b in enumerate(lowered_blocks)
+    ], diagnostics
+
+
+def _before_training(applied: Applied, order: list[int]) -> set[int]:
+    """Return the classes all of whose blocks come before the first one that is trained.
+
+    Nothing asks for their gradients, so they have no backward pass and keep nothing for one.
+    """
+    trained = {
+        i for i, facts in enumerate(applied.blocks)
+        if any(facts.trainable(n) for n, w in facts.block.weights.items() if not w.tied)
+    }
+    first = next((k for k, i in enumerate(order) if i in trained), len(order))
+    return set(order[:first]) - set(order[first:])
 
 
 def _once(diagnostics: list[Diagnostic], scenario: Scenario) -> list[Diagnostic]:

@@ -25,17 +25,13 @@ def schedule_of(
     micro_batch = int(cell("schedule.micro_batch", workload.micro_batch))
     replicas = applied.mesh.size(REMAINDER)
     training = workload.mode == "training"
-    phase = "forward" if training else "decode"
-    if training and workload.global_batch % (replicas * micro_batch):
-        return None, [_does_not_divide(scenario, replicas, micro_batch)]
     pipeline = symbol("schedule.pipeline", "one_forward_one_backward")
-    if pipeline == "zero_bubble" and applied.chunks > 1:
-        return None, [_one_chunk(scenario, applied.chunks)]
-    refused = _pools(scenario, int(cell("schedule.prefill_replicas", 0)), replicas)
+    prefill = int(cell("schedule.prefill_replicas", 0))
+    refused = _refused(applied, scenario, micro_batch, pipeline, prefill)
     if refused is not None:
         return None, [refused]
     count = workload.global_batch // (replicas * micro_batch) if training else 1
-    host = applied.step.get((phase, "cost.host"), Merged())
+    host = applied.step.get(("forward" if training else "decode", "cost.host"), Merged())
     return Schedule(
         pipeline=pipeline,
         stages=applied.stages,
@@ -49,12 +45,24 @@ def schedule_of(
         max_sequences=int(cell("schedule.max_sequences", runtime.max_sequences)),
         kv_block=max(1, int(cell("schedule.kv_block", runtime.kv_block))),
         cache=symbol("schedule.cache", "paged"),
-        prefill_replicas=int(cell("schedule.prefill_replicas", 0)),
+        prefill_replicas=prefill,
         rows=cell("schedule.rows", 1.0, "decode"),
         tokens_out=cell("schedule.tokens_out", 1.0, "decode"),
         host_scale=host.scale,
         host_add_s=host.add,
     ), []
+
+
+def _refused(
+    applied: Applied, scenario: Scenario, micro_batch: int, pipeline: str, prefill: int
+) -> Diagnostic | None:
+    """Return why this schedule cannot be run."""
+    workload, replicas = scenario.workload, applied.mesh.size(REMAINDER)
+    if workload.mode == "training" and workload.global_batch % (replicas * micro_batch):
+        return _does_not_divide(scenario, replicas, micro_batch)
+    if pipeline == "zero_bubble" and applied.chunks > 1:
+        return _one_chunk(scenario, applied.chunks)
+    return _pools(scenario, prefill, replicas)
 
 
 def _pools(scenario: Scenario, prefill: int, replicas: int) -> Diagnostic | None:
