@@ -13,14 +13,7 @@ def schedule_of(
     applied: Applied, scenario: Scenario
 ) -> tuple[Schedule | None, list[Diagnostic]]:
     """Return the schedule cells filled in, or why the batch does not divide."""
-
-    def cell(name: str, base: float, phase: str = "") -> float:
-        return applied.step.get((phase, name), Merged()).number(base)
-
-    def symbol(name: str, base: str) -> str:
-        value = applied.step.get(("", name), Merged()).value
-        return base if value is None else str(value)
-
+    cell, symbol = applied.step_number, applied.step_symbol
     workload, runtime = scenario.workload, scenario.runtime
     micro_batch = int(cell("schedule.micro_batch", workload.micro_batch))
     replicas = applied.mesh.size(REMAINDER)

@@ -212,3 +212,12 @@ class Applied:
     space: Space = attrs.field(eq=False, repr=False)
     step_collected: Collector = attrs.field(eq=False, repr=False)
     extras: tuple[ExtraRun, ...] = ()
+
+    def step_number(self, cell: str, base: float, phase: str = "") -> float:
+        """Return a cell of the step in base units."""
+        return self.step.get((phase, cell), NOTHING).number(base)
+
+    def step_symbol(self, cell: str, base: str) -> str:
+        """Return a symbol cell of the step."""
+        value = self.step.get(("", cell), NOTHING).value
+        return base if value is None else str(value)
