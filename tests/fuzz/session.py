@@ -6,13 +6,14 @@ import faulthandler
 import gc
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
 from tests.fuzz.minimise import minimise
 from tests.fuzz.targets import TARGETS, Target
-from tests.fuzz.watch import TooLong, Watch, peak_mib
+from tests.fuzz.watch import LONGEST_S, Watch, peak_mib
 
 #: Kept of failures that look alike.
 _EXAMPLES = 3
@@ -44,23 +45,29 @@ class Session:
 
     def run(self, texts: Iterable[str]) -> Session:
         """Run inputs one by one until there are no more."""
+        with self.feeding() as feed:
+            for text in texts:
+                feed(text)
+        return self
+
+    @contextmanager
+    def feeding(self) -> Iterator[Callable[[str], None]]:
+        """Give what runs one input; the figures are complete afterwards."""
         target, start = TARGETS[self.target], time.monotonic()
         with Watch(self.folder / f"{self.target}.in-flight") as watch:
             # The first input of a process pays for imports and the parser's tables.
             watch.longest_s = 30.0
             watch.run(target, "")
-            watch.longest_s = 1.0
+            watch.longest_s = LONGEST_S
             gc.freeze()
-            for text in texts:
-                if self.inputs % _BEAT == 0:
-                    faulthandler.dump_traceback_later(_STUCK_S, exit=True)
-                self._one(watch, target, text)
+            yield lambda text: self._one(watch, target, text)
             faulthandler.cancel_dump_traceback_later()
         self.wall_s += time.monotonic() - start
         self.peak_mib = peak_mib()
-        return self
 
     def _one(self, watch: Watch, target: Target, text: str) -> None:
+        if self.inputs % _BEAT == 0:
+            faulthandler.dump_traceback_later(_STUCK_S, exit=True)
         outcome = watch.run(target, text)
         self.inputs += 1
         self.characters += len(text)
@@ -92,6 +99,3 @@ class Session:
 
 HEADER = ("| target | inputs | failures | mean ms | slowest ms | million characters | peak MiB |\n"
           "|---|---|---|---|---|---|---|")
-
-
-__all__ = ["HEADER", "Session", "TooLong"]
