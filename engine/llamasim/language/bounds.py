@@ -70,7 +70,7 @@ _SCALE = Bounds(high=1e9)
 
 _CELLS: Mapping[str, Bounds] = MappingProxyType(
     {
-        "layout.chunks": COUNT,
+        "layout.chunks": Bounds(1.0, 1024.0, whole=True),
         "layout.first_stage_relief": _NUMBER,
         "layout.last_stage_relief": _NUMBER,
         "layout.elements": Bounds(high=16.0, above=True),
@@ -83,7 +83,7 @@ _CELLS: Mapping[str, Bounds] = MappingProxyType(
         "wire.bits": _BITS,
         "cost.efficiency": _PART,
         "cost.hbm_efficiency": _PART,
-        "op.pieces": COUNT,
+        "op.pieces": Bounds(1.0, 65536.0, whole=True),
         "schedule.micro_batch": COUNT,
         "schedule.reduce_every": _NUMBER,
         "schedule.prefetch": _NUMBER,

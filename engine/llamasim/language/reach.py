@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 import attrs
@@ -47,6 +47,7 @@ class Names:
         brought: full names of brought weights, with `<i>` for the number of a layer.
         brought_ops: the same of brought ops, which have no weight.
         crowded: whether more is brought than may be.
+        only: the names of one model by element, where no other counts.
 
     """
 
@@ -54,9 +55,12 @@ class Names:
     brought: tuple[str, ...] = ()
     brought_ops: tuple[str, ...] = ()
     crowded: bool = False
+    only: Mapping[str, tuple[str, ...]] | None = attrs.field(default=None, hash=False)
 
     def of(self, element: str) -> tuple[str, ...]:
         """Return full names of an element's kind, with `<i>` for the number of a layer."""
+        if self.only is not None:
+            return self.only.get(element, ())
         names = NAMES_OF.get(element, ())
         if not self.brought and not self.brought_ops:
             return names

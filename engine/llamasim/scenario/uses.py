@@ -99,6 +99,7 @@ def _read_args(
         name, span = item.key.text, place(item.value, item.key)
         if name == "scope":
             scope = _scope(reading, path, item)
+            spans["scope"] = span
         elif not _NAME.fullmatch(name):
             reading.add(problems.error("E0514", f"`{shorten(name)}` cannot name a parameter",
                                        item.key.span, "not a name",

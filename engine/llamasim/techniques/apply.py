@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from llamasim.diagnostics import Diagnostic, Label, nearest
+from llamasim.diagnostics import Diagnostic, Label
 from llamasim.language import Program, Symbol, Value
 from llamasim.language.ast import Rule
 from llamasim.model.graph import Block, Graph
@@ -17,12 +17,12 @@ from llamasim.techniques.bring import brought_rules, unused_brings, with_brought
 from llamasim.techniques.checks import claims, mesh_of, requirements
 from llamasim.techniques.classes import signatures
 from llamasim.techniques.collect import Collector, RuleUse
-from llamasim.techniques.elements import element_names, full_name
 from llamasim.techniques.environment import global_names, number
 from llamasim.techniques.instances import Instance, instantiate
 from llamasim.techniques.ledger import ledger_rows
 from llamasim.techniques.mesh import Mesh
 from llamasim.techniques.stages import Stages, assign
+from llamasim.techniques.unmatched import unmatched
 
 
 def apply(
@@ -45,7 +45,7 @@ def apply(
     diagnostics += said
     rules = _rules(instances)
     if not frozen:
-        diagnostics += _unmatched(graph, [r for r in rules if not r.implied])
+        diagnostics += unmatched(graph, [r for r in rules if not r.implied])
     space = blocks.Space(scenario, names, mesh, tuple(rules), _refined(instances), frozen)
     step_collected = Collector()
     step, extras, said = blocks.step_facts(space, step_collected)
@@ -97,36 +97,6 @@ def _rules(instances: Sequence[Instance]) -> list[RuleUse]:
 
 def _refined(instances: Sequence[Instance]) -> Mapping[str, frozenset[str]]:
     return {i.name: i.refined for i in instances if i.refined}
-
-
-def _unmatched(graph: Graph, rules: Sequence[RuleUse]) -> list[Diagnostic]:
-    """Warn of patterns that name nothing in this model."""
-    found = []
-    for use in rules:
-        rule = use.rule
-        if not rule.globs:
-            continue
-        names = [
-            full_name(b, b.layers[0] if b.layers else None, n)
-            for b in graph.blocks
-            for n in element_names(b, rule.element)
-        ]
-        if blocks.any_selected(use, graph):
-            continue
-        near = nearest(rule.globs[0].text.lstrip("*."), names)
-        found.append(
-            Diagnostic(
-                "W0401",
-                f"a rule of {use.instance.technique.name} matches no {rule.element} here",
-                (
-                    Label(rule.globs[0].span, "no element has such a name"),
-                    Label(use.instance.use.span, "in `use`", primary=False),
-                ),
-                severity="warning",
-                help=(f"did you mean `{near}`?",) if near else (),
-            )
-        )
-    return found
 
 
 def _stages(

@@ -52,7 +52,8 @@ class Instance:
     @property
     def refined(self) -> frozenset[str]:
         """Techniques whose `set`s this one replaces."""
-        return frozenset(m.other for m in self.technique.members if isinstance(m, Refines))
+        return frozenset(resolve_name(m.other, self.module) for m in self.technique.members
+                         if isinstance(m, Refines))
 
 
 def instantiate(

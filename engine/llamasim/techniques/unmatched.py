@@ -1,0 +1,108 @@
+"""Warns of patterns and scopes that name nothing in the model at hand, with the nearest names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from llamasim.diagnostics import Diagnostic, Label
+from llamasim.language.cells import TENSORS
+from llamasim.language.reach import Names, nearest_pattern
+from llamasim.model.graph import Graph
+from llamasim.techniques import blocks
+from llamasim.techniques.collect import RuleUse
+from llamasim.techniques.elements import element_names, full_name, selected
+from llamasim.techniques.instances import Instance
+
+_NAMED = (*TENSORS, "op")
+
+
+def unmatched(graph: Graph, rules: Sequence[RuleUse]) -> list[Diagnostic]:
+    """Return what is wrong with scopes, and which rules find no element of this model."""
+    here = names_here(graph)
+    found: dict[str, Diagnostic] = {}
+    for use in rules:
+        instance = use.instance
+        scope = instance.use.scope
+        if scope is not None and not _within(graph, _elements(rules, instance), scope):
+            problem = _scope(scope, instance, _elements(rules, instance), here)
+            found.setdefault(f"{instance.use.instance} {scope}", problem)
+        elif use.rule.globs and not _elsewhere(use) and not _selects(graph, use):
+            found[f"{use.key}"] = _rule(use, here)
+    return list(found.values())
+
+
+def names_here(graph: Graph) -> Names:
+    """Return the names that patterns can match in one model, with what is brought to it."""
+    found: dict[str, dict[str, None]] = {}
+    for element in _NAMED:
+        for block in graph.blocks:
+            prefix = "layers.<i>." if block.layers else ""
+            names = found.setdefault(element, {})
+            names.update((prefix + n, None) for n in element_names(block, element))
+    return Names(only={e: tuple(n) for e, n in found.items()})
+
+
+def _elements(rules: Iterable[RuleUse], instance: Instance) -> tuple[str, ...]:
+    """Return the kinds of elements that a technique's rules are about, if they have names."""
+    used = {u.rule.element for u in rules if u.instance is instance}
+    return tuple(e for e in _NAMED if e in used)
+
+
+def _within(graph: Graph, elements: Sequence[str], scope: str) -> bool:
+    """Whether a scope holds any element of some kinds; where there are none, it has no say."""
+    return not elements or any(
+        selected(b, full_name(b, index, name), (), (), scope)
+        for b in graph.blocks for e in elements for name in element_names(b, e)
+        for index in (b.layers or (None,))
+    )
+
+
+def _elsewhere(use: RuleUse) -> bool:
+    """Whether a rule's patterns are all about a further model."""
+    others = use.instance.models
+    return all(g.text.partition(".")[0] in others for g in use.rule.globs)
+
+
+def _selects(graph: Graph, use: RuleUse) -> bool:
+    """Whether a rule finds an element; what only a scope leaves out is left out on purpose."""
+    rule = use.rule
+    if use.instance.use.scope is None:
+        return blocks.any_selected(use, graph)
+    return any(
+        selected(b, full_name(b, index, name), rule.globs, rule.excepts, None)
+        for b in graph.blocks for name in element_names(b, rule.element)
+        for index in (b.layers or (None,))
+    )
+
+
+def _rule(use: RuleUse, here: Names) -> Diagnostic:
+    rule = use.rule
+    near = nearest_pattern(rule.globs[0].text, rule.element, here)
+    return Diagnostic(
+        "W0401", f"a rule of {use.instance.technique.name} matches no {rule.element} here",
+        (Label(rule.globs[0].span, "this model has no such name"),
+         Label(use.instance.use.span, "in `use`", primary=False)),
+        severity="warning",
+        help=(f"did you mean `{near}`?",) if near else (
+            f"leave `{use.instance.name}` out, or use a model that has it",),
+    )
+
+
+def _scope(
+    scope: str, instance: Instance, elements: Sequence[str], here: Names
+) -> Diagnostic:
+    """Return the finding about a scope: a mistake where no model has what it names."""
+    possible = any(Names().reaches(scope, e) for e in elements)
+    near = next(filter(None, (nearest_pattern(scope, e, here) for e in elements)), None)
+    examples = ", ".join(f'"{n}"' for n in ("*.attn.*", "layers.0.*", "embed"))
+    kinds = ", ".join(elements)
+    span = instance.use.arg_spans.get("scope", instance.use.span)
+    return Diagnostic(
+        "W0401" if possible else "E0418",
+        f"the scope `{scope}` holds no {kinds} of {'this' if possible else 'any'} model",
+        (Label(span, "nothing has such a name"),),
+        severity="warning" if possible else "error",
+        why=f"{instance.name} has rules on {kinds}",
+        help=(f'did you mean `scope: "{near}"`?' if near else f"write for example {examples}",),
+    )
+
