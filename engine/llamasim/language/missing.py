@@ -144,7 +144,7 @@ def leads_out(path: Path) -> Diagnostic:
 
     source = Source(shown_name(path), "")
     return Diagnostic(
-        "E0225", "this file is a link that leads out of the folders of rules",
+        "E0224", "this file is a link that leads out of the folders of rules",
         (Label(Span(source, 1, 1, 1, 2)),),
         why="a scenario reads rules from its own folder and from those that it names, and only "
             "from there",
