@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 from tests.explain.derivations import answer, shipped_case, wrong_formulas
+from tests.scenarios_for_tests import scenario, use
 
 from llamasim.cost.work import amount
-from llamasim.study.explain.case import Case, Place
+from llamasim.study.explain.case import Case, Place, case_of
 from llamasim.study.explain.ops import amount_node, seconds_node, works_of
 from llamasim.study.explain.sizes import activation_node, bytes_node
 from llamasim.study.explain.tree import Node
+from llamasim.study.explain.unused import shipped
 
 SCENARIOS = ("cluster", "finetune", "megatron-175b-selective", "cloud", "workstation", "laptop")
 STATES = {"weight": "weight_bytes", "grad": "grad_bytes", "optimizer": "optimizer_bytes"}
@@ -104,3 +106,47 @@ def test_totals_add_up(name: str, category: str) -> None:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_time_of_a_run_is_a_sum_over_causes(name: str) -> None:
     check([answer(name, "step.seconds").root])
+
+
+#: Jobs in which a technique is tried, in order; the first that it works in counts.
+JOBS = (
+    {"devices": 1, "mode": "inference", "runtime": "vllm"},
+    {"devices": 8, "mode": "inference", "runtime": "vllm"},
+    {"devices": 1},
+    {"devices": 8},
+)
+DATA = "parallelism.data.data_parallel"
+
+def _first_job(name: str) -> Case | None:
+    """Return the first job that a technique works in alone, or beside summed gradients."""
+    for model in ("llama-3.1-8b", "mixtral-8x7b"):
+        for job in JOBS:
+            trains = job["devices"] == 8 and "mode" not in job
+            for extra in ((), (use(DATA),)) if trains else ((),):
+                case, _ = case_of(scenario(use(name), *extra, model=model, **job))
+                if case is not None:
+                    return case
+    return None
+
+
+def test_sizes_add_up_under_every_shipped_technique() -> None:
+    """Each technique alone, in a job that suits it: formulas hold and blocks sum up."""
+    names = [f"{m.name}.{t.name}" for m, t in shipped()]
+    assert len(names) > 20
+    idle = []
+    for name in names:
+        case = _first_job(name)
+        if case is None:
+            idle.append(name)
+            continue
+        for element, field in STATES.items():
+            nodes = {p: bytes_node(case, p, element) for p in places(case, "weight")}
+            check(list(nodes.values()))
+            for index, facts in enumerate(case.applied.blocks):
+                total = sum(
+                    float(n.value or 0.0) * (1 - facts.away(element, p.name).share)
+                    for p, n in nodes.items() if p.index == index
+                )
+                planned = getattr(case.plan.blocks[index], field)
+                assert total == pytest.approx(planned, rel=1e-9), (name, element)
+    assert len(idle) < len(names) / 4, idle

@@ -32,7 +32,7 @@ def technique(name: str, folder: Path) -> None:
     _write(path, _filled("technique.rules", name))
     click.echo(
         f"wrote {path}: a technique that stores the cache in fewer bits, to be changed into yours\n"
-        f"  llamasim check --pedantic {path}\n"
+        f"  llamasim check {path}\n"
         f"  llamasim test {path}\n"
         f"Use it in a scenario beside it (elsewhere, add --rules {folder.resolve()}):\n"
         f"  use:\n    {name}.{name}: {{bits: 4}}\n"

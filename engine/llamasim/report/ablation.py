@@ -13,7 +13,9 @@ from llamasim.study.measure import Measure, Moved
 #: Relative change below which text leaves a figure out; `--json` has all.
 LEAST = 0.005
 _WORDS = {"kv_cache": "KV cache", "activations": "activations kept", "model": "model's work",
-          "recompute": "work done again", "traffic": "memory traffic"}
+          "recompute": "work done again", "traffic": "memory traffic",
+          "prefill work": "work of a prefill", "decode work": "work of a decode step",
+          "prefill traffic": "traffic of a prefill", "decode traffic": "traffic of a decode step"}
 
 
 def measure_lines(found: Measure, *, serving: bool) -> list[str]:

@@ -147,7 +147,7 @@ def _rows(line: Line, tab: int) -> list[str]:
         rows[-1] = rows[-1].ljust(tab) + parts.pop(0)
     elif len(parts) == 1 and len(rows[-1]) + _GAP + len(parts[0]) <= WIDTH:
         rows[-1] += " " * _GAP + parts.pop(0)
-    return rows + [" " * tab + p for p in parts]
+    return rows + [" " * max(0, min(tab, WIDTH - len(p))) + p for p in parts]
 
 
 def _sources(answer: Answer) -> list[str]:

@@ -7,6 +7,7 @@ import attrs
 from llamasim.language.ast import Drop
 from llamasim.language.ast import Place as Place_
 from llamasim.model.graph import Dim
+from llamasim.plan.memory import optimizer_bits
 from llamasim.study.explain.case import Case, Place
 from llamasim.study.explain.cells import cell_node
 from llamasim.study.explain.placement import placements
@@ -125,15 +126,19 @@ def _optimizer(case: Case, place: Place) -> Node:
         formula, inputs = formula + " + {numerics.master_bits}", [*inputs, master]
     formula = f"{{elements}} x ({formula}) / 8"
     local = case.lowering(place).local
-    each = MOMENTS.get(name, 2) * local.bits("optimizer", place.name)
-    each += master.value if isinstance(master.value, float) else 0.0
+    each = optimizer_bits(local, place.name, name)
     value = local.elements("optimizer", place.name) * each / 8
     return _resting(case, place, "optimizer",
                     Node("optimizer.bytes", value, "B", formula=formula, inputs=tuple(inputs)))
 
 
 def _resting(case: Case, place: Place, element: str, node: Node) -> Node:
-    """Say where a tensor lies, if not on the device."""
+    """Say what of a tensor has storage of its own, and where it lies, if not on the device."""
+    own = cell_node(case, place, element, "layout.stored")
+    if own.value != 1.0:
+        node = attrs.evolve(
+            node, value=float(node.value or 0.0) * float(own.value or 0.0),
+            formula=f"{node.formula} x {{layout.stored}}", inputs=(*node.inputs, own))
     away = case.facts(place).away(element, place.name)
     sites = rule_sites(case, place, element, lambda e: isinstance(e, Place_))
     if not sites:

@@ -18,8 +18,9 @@ _CAUSES = {
 def step_node(case: Case) -> tuple[Node, str]:
     """Return the time of a run as a sum over causes, mean over devices."""
     trace = run(case.plan, case.scenario)
-    exposed = {k: v for k, v in trace.exposed.items() if v > 0}
-    compute = max(0.0, trace.makespan - sum(exposed.values()))
+    exposed = {k: float(v) for k, v in trace.exposed.items() if v > 0}
+    seconds = float(trace.makespan)
+    compute = max(0.0, seconds - sum(exposed.values()))
     parts = [Node("compute", compute, "s", note="kernels run, collectives that they hide too",
                   inputs=_stages(trace))]
     for cause, value in sorted(exposed.items(), key=lambda p: -p[1]):
@@ -28,7 +29,7 @@ def step_node(case: Case) -> tuple[Node, str]:
         parts.append(Node(name, value, "s", note=note))
     formula = " + ".join(f"{{{p.name}}}" for p in parts)
     name = "step.seconds" if case.training else "run.seconds"
-    return Node(name, trace.makespan, "s", formula=formula, inputs=tuple(parts)), (
+    return Node(name, seconds, "s", formula=formula, inputs=tuple(parts)), (
         "step" if case.training else "run, from the first arrival to the last event")
 
 

@@ -160,7 +160,10 @@ def _parts_of_cache(case: Case, plan: BlockPlan, index: int) -> tuple[Node, ...]
     facts = case.applied.blocks[index]
     layer = facts.layers[0] if facts.layers else None
     places = [Place(index, layer, name) for name in facts.block.caches]
-    sizes_ = [float(sizes.bytes_node(case, p, "kv_cache").value or 0.0) for p in places]
+    sizes_ = [
+        (1 - facts.away("kv_cache", p.name).share)
+        * float(sizes.bytes_node(case, p, "kv_cache").value or 0.0) for p in places
+    ]
     if abs(sum(sizes_) - plan.kv_per_token) > 1e-6 * plan.kv_per_token:
         return ()
     return tuple(
