@@ -16,7 +16,8 @@ SCENARIOS = ROOT / "scenarios"
 #: nothing.
 ROOMS = (
     "assets", "units", "diagnostics", "language", "catalog", "scenario", "model", "techniques",
-    "plan", "cost", "simulate", "tables", "study", "report", "cli",
+    "plan", "cost", "simulate", "tables", "study", "validate", "report", "editor",
+    "cli",
 )
 
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "plan": "Show what each technique changes, before any time is simulated.",
     "explain": "Derive a value, say why a technique is not used, or explain an error's code.",
     "optimize": "Try a scenario's choices and recommend.",
+    "validate": "Compare predictions with published measurements.",
     "show": "Print the tables of a run.",
     "doc": "List techniques, their parameters and evidence.",
     "catalog": "List devices, models, fabrics, hosts, instances and runtimes.",

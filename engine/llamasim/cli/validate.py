@@ -1,0 +1,67 @@
+"""`llamasim validate`: predictions against published measurements."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from llamasim.cli.support import stop
+
+if TYPE_CHECKING:
+    from llamasim.validate.score import Scored
+
+
+@click.command(name="validate")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--by", default="source", type=click.Choice(["device", "source", "runtime",
+                                                           "workload"]),
+              help="What to group errors by.", show_default=True)
+@click.option("--worst", "count", default=10, show_default=True, help="How many bad rows to show.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write all rows as an Arrow table.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def command(
+    files: tuple[Path, ...], by: str, count: int, out: Path | None, as_json: bool
+) -> None:
+    """Predict every row of FILES (measurements as CSV) and print how far off the predictions are.
+
+    A row that ran in reality and is predicted not to fit counts with an error of 100 %.
+    """
+    from llamasim.report.validation import text
+    from llamasim.validate.score import summary
+
+    rows = _rows(files, quiet=as_json)
+    if out is not None:
+        from llamasim.tables.validation import write
+
+        write(rows, out)
+    if as_json:
+        click.echo(json.dumps(summary(rows), indent=2))
+        return
+    click.echo(text(rows, by, count))
+
+
+def _rows(files: Sequence[Path], *, quiet: bool) -> list[Scored]:
+    from llamasim.diagnostics import Diagnostic
+    from llamasim.validate import read_mapping, read_rows
+    from llamasim.validate.predict import Predictor
+
+    found: list[Scored] = []
+    predictor = Predictor(read_mapping("training"))
+    for path in files:
+        file, said = read_rows(path)
+        stop(said)
+        assert file is not None
+        if file.kind != "training":
+            stop([Diagnostic("E0722", f"{path} holds {file.kind}, which is not predicted yet",
+                             help=("give a file of training runs",))])
+        with click.progressbar(file.rows, label=path.name, file=sys.stderr,
+                               hidden=quiet) as rows:
+            for row in rows:
+                found += predictor.training(row)
+    return found
+

@@ -1,0 +1,105 @@
+"""Predictions of rows; nothing here sees what was measured until it is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+from llamasim.assets import rules_dir
+from llamasim.diagnostics import Diagnostic
+from llamasim.language import Program, check, load
+from llamasim.model import resolve
+from llamasim.plan import build
+from llamasim.plan.spec import Plan
+from llamasim.scenario.spec import Scenario
+from llamasim.simulate import run
+from llamasim.validate.files import Row
+from llamasim.validate.mapping import Mapping
+from llamasim.validate.score import Scored, scored
+from llamasim.validate.training import UnsupportedError, training_scenario
+
+
+@attrs.define
+class Predictor:
+    """Predicts rows; rules are read once for each set of techniques."""
+
+    mapping: Mapping
+    _programs: dict[frozenset[str], tuple[Program, list[Diagnostic]]] = attrs.Factory(dict)
+
+    def training(self, row: Row) -> Iterator[Scored]:
+        """Yield a training row's step time (or throughput) and peak memory against what was
+        measured.
+        """
+        groups = groups_of(row)
+        wanted = _wanted(row)
+        try:
+            scenario = training_scenario(row, self.mapping)
+            plan = self.plan(scenario)
+        except UnsupportedError as error:
+            for metric, value in wanted.items():
+                yield Scored(row.id, metric, value, None, None, "unsupported", str(error), groups)
+            return
+        trace = run(plan, scenario)
+        tightest = max(trace.fits, key=lambda f: f.peak_bytes / f.capacity_bytes)
+        lacking = "" if all(f.fits for f in trace.fits) else (
+            f"{tightest.peak_bytes / 2**30:.1f} GiB on a device, and there are "
+            f"{tightest.capacity_bytes / 2**30:.1f}")
+        tokens = scenario.workload.global_batch * scenario.workload.sequence
+        predicted = {
+            "step_time_s": trace.makespan,
+            "tokens_per_s_per_gpu": tokens / trace.makespan / scenario.cluster.devices,
+            "peak_memory_gib": max(f.peak_bytes for f in trace.fits) / 2**30,
+        }
+        for metric, value in wanted.items():
+            yield scored(row.id, metric, value, predicted[metric], groups, lacking)
+
+    def plan(self, scenario: Scenario) -> Plan:
+        """Return a scenario's plan.
+
+        Raises:
+            UnsupportedError: its techniques cannot run together.
+
+        """
+        names = frozenset(u.technique for u in scenario.use)
+        if names not in self._programs:
+            program, said = load(sorted(names), [Path(rules_dir())])
+            said += [d for d in check(program) if d.is_error]
+            self._programs[names] = program, said
+        program, said = self._programs[names]
+        if any(d.is_error for d in said):
+            raise UnsupportedError(next(d.message for d in said if d.is_error))
+        plan, said = build(resolve(scenario.model), program, scenario)
+        if plan is None:
+            first = next(d for d in said if d.is_error)
+            raise UnsupportedError(f"{first.code}: {first.message}")
+        return plan
+
+
+def groups_of(row: Row) -> dict[str, str]:
+    """Return what a row belongs to: its device, its source (its id without the number), its
+    runtime and what kind of job it is.
+    """
+    texts = row.texts
+    return {
+        "device": texts.get("device", ""), "source": row.id.rpartition("-")[0],
+        "runtime": texts.get("runtime", ""),
+        "workload": texts.get("workload", texts.get("finetune", "") or "pre-training"),
+    }
+
+
+def _wanted(row: Row) -> dict[str, float]:
+    """Return what a row measured, by the names of metrics; time and throughput count once."""
+    found: dict[str, float] = {}
+    seconds = row.measured.get("measured_step_time_s")
+    tokens = row.measured.get("measured_tokens_per_s_per_gpu")
+    if seconds:
+        found["step_time_s"] = seconds
+    elif tokens:
+        found["tokens_per_s_per_gpu"] = tokens
+    memory = row.measured.get("measured_peak_mem_gb")
+    if memory:
+        decimal = row.texts.get("peak_mem_unit") == "GB"
+        found["peak_memory_gib"] = memory * 1e9 / 2**30 if decimal else memory
+    return found
