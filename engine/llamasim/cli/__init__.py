@@ -24,6 +24,7 @@ COMMANDS = {
     "fmt": "Format rule files.",
     "test": "Run the tests of rule files.",
     "schema": "Print the JSON Schema of scenarios, for editors.",
+    "lsp": "Serve rule files and scenarios to an editor.",
     "debug": "Print what a stage makes of a scenario.",
 }
 
