@@ -13,6 +13,7 @@ from llamasim.catalog.load import (
     get_runtime,
     ids,
 )
+from llamasim.catalog.named_by_tests import unknown_in_tests
 
 __all__ = [
     "KINDS",
@@ -29,4 +30,5 @@ __all__ = [
     "get_model",
     "get_runtime",
     "ids",
+    "unknown_in_tests",
 ]

@@ -45,12 +45,13 @@ def _check(path: Path, rules: tuple[Path, ...]) -> list[Diagnostic]:
 
 
 def _check_rules(path: Path, rules: tuple[Path, ...]) -> list[Diagnostic]:
+    from llamasim.catalog import unknown_in_tests
     from llamasim.language import check_module, load_file
 
     module, program, said = load_file(path, [*rules, rules_dir()])
-    if module is None or any(d.is_error for d in said):
+    if module is None:
         return said
-    return said + check_module(module, program)
+    return [*said, *check_module(module, program), *unknown_in_tests(module)]
 
 
 def _check_scenario(text: str) -> list[Diagnostic]:

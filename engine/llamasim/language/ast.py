@@ -358,6 +358,14 @@ class Module:
     imports: tuple[Import, ...]
     items: tuple[Item, ...]
 
+    def full_name(self, name: str) -> str:
+        """Return the full name of a technique that this module speaks of, through its imports."""
+        head, _, rest = name.partition(".")
+        for imported in self.imports:
+            if imported.alias == head and rest:
+                return f"{imported.module}.{rest}"
+        return name if "." in name else f"{self.name}.{name}"
+
     def technique(self, name: str) -> Technique | None:
         """Return the technique of that name, if this module declares it."""
         for item in self.items:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import attrs
@@ -112,9 +113,10 @@ def _unknown(technique: Technique, name: str, known: list[str], span: Span) -> D
 def name_span(span: Span, name: str) -> Span:
     """Return the place of a declaration's name: the first occurrence after its keyword."""
     line = span.source.text.splitlines()[span.line - 1 : span.line]
-    start = line[0].find(name, span.column - 1) if line else -1
-    if start < 0:
+    found = re.compile(rf"\b{re.escape(name)}\b").search(line[0], span.column - 1) if line else None
+    if found is None:
         return span
+    start = found.start()
     return Span(span.source, span.line, start + 1, span.line, start + 1 + len(name))
 
 
@@ -123,7 +125,7 @@ def _default(
 ) -> tuple[Value | None, Diagnostic | None]:
     if param.default is None:
         kind = TYPES.get(param.type)
-        example = domain_text(param.domain, env) or (kind.example if kind else "...")
+        example = _first(param.domain) or (kind.example if kind else "...")
         return None, Diagnostic(
             "E0233", f"`{technique.name}` needs its parameter `{param.name}`",
             (Label(use_span, "not given here"),
@@ -135,6 +137,13 @@ def _default(
     except (EvalError, Missing) as error:
         return None, Diagnostic("E0214", f"the default of `{param.name}` has no value: {error}",
                                 (Label(error.span),), help=("write a plain value",))
+
+
+def _first(domain: Domain | None) -> str:
+    """Return the first value that a domain allows, as the rule file writes it."""
+    if isinstance(domain, RangeDomain):
+        return source_of(domain.low.span)
+    return "" if domain is None else source_of(domain.options[0].span)
 
 
 def _given(

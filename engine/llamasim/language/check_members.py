@@ -31,9 +31,10 @@ from llamasim.language.bounds import COUNT, field_bounds
 from llamasim.language.caps import MOST_FINDINGS
 from llamasim.language.cells import Stratum
 from llamasim.language.check_globs import check_bring
+from llamasim.language.check_refines import ring_through
 from llamasim.language.check_rules import check_rule
 from llamasim.language.evaluate import EvalError, Missing, evaluate
-from llamasim.language.infer import Infer
+from llamasim.language.infer import TRUTHS, Infer
 from llamasim.language.infer_arithmetic import within
 from llamasim.language.kinds import Kind, Known
 from llamasim.language.load import Program
@@ -48,8 +49,8 @@ from llamasim.language.scope import (
     name_in,
 )
 from llamasim.language.types import TYPES
-from llamasim.language.vocabulary import BRING_FIELDS
-from llamasim.units import NONE
+from llamasim.language.vocabulary import BRING_FIELDS, OP_KINDS
+from llamasim.units import NONE, Dimension
 
 
 @attrs.define(slots=False)
@@ -73,6 +74,9 @@ class TechniqueCheck:
             if len(self.diagnostics) >= MOST_FINDINGS:
                 return self.diagnostics
             _CHECKS[type(member)](self, member)
+        ring = ring_through(self.technique, self.scope.module, self.program)
+        if ring is not None:
+            self.diagnostics.append(ring)
         for name, known in self.names.items():
             if known.what in ("param", "let") and name not in self.used:
                 self._unused(name, known)
@@ -162,10 +166,11 @@ class TechniqueCheck:
                                 [(expr.span, "not constant")],
                                 help=("check it with `requires` instead",))
         if kind.name != wanted.name or kind.dimension != wanted.dimension:
-            example = TYPES[m.type].example
+            truth = TRUTHS.get(expr.span.text.lower()) if wanted.name == "bool" else None
+            example = truth or TYPES[m.type].example
             return infer.report("E0201", f"`{m.name}` is {m.type}, and this is {kind.text}",
                                 [(expr.span, kind.text), (name_in(m.span, m.type), m.type)],
-                                help=(f"write for example {example}",))
+                                help=(f"write `{truth}`" if truth else f"write for example `{example}`",))
         return kind
 
     def _default(self, infer: Infer, m: Param) -> None:
@@ -207,6 +212,11 @@ class TechniqueCheck:
 
     def _axis(self, m: Axis) -> None:
         infer = self.infer()
+        if m.name in OWN_AXES:
+            infer.report("E0204", f"`{m.name}` is an axis without a declaration",
+                         [(name_in(m.span, m.name), "already there")],
+                         why="it stands for the devices that the axes of techniques leave over",
+                         help=(f"call it `{m.name}_axis` or so, or use `{m.name}` as it is",))
         size = infer.ratio(m.size, "the size of an axis")
         within(infer, m.size, size, COUNT, f"the axis `{m.name}`")
         if any(r.attribute.stratum > Stratum.FACTS for r in infer.reads):
@@ -237,7 +247,9 @@ class TechniqueCheck:
         problem = no_such_technique(m.other, m.span, self.scope.module, self.program)
         if problem is not None:
             self.diagnostics.append(problem)
-        elif m.other in (self.technique.name, f"{self.scope.module.name}.{self.technique.name}"):
+        elif self.scope.module.full_name(m.other) == (
+            f"{self.scope.module.name}.{self.technique.name}"
+        ):
             verb = "conflicts with" if isinstance(m, Conflicts) else "refines"
             self.diagnostics.append(Diagnostic(
                 "E0204", f"`{self.technique.name}` {verb} itself", (Label(m.span),),
@@ -253,6 +265,9 @@ class TechniqueCheck:
             infer.report("E0201", f"the ends of a claim are {low.text} and {high.text}",
                          [(m.low.span, low.text), (m.high.span, high.text)],
                          help=("give both ends one unit",))
+        elif low.name == "number" and not low.dimension.is_ratio:
+            infer.report("E0201", f"a claim is a plain number or a share, not {low.dimension}",
+                         [(m.low.span, low.text)], help=("write for example `0.1 %..0.4 %`",))
         if m.when is not None:
             infer.truth(m.when)
         _no_elements(infer, "claim")
@@ -300,14 +315,22 @@ class TechniqueCheck:
             kind = infer.number(value)
             if kind.name == "number" and kind.dimension != (wanted[1] or NONE):
                 infer.report("E0201", f"`{name}` is {wanted[1]}, and this is {kind.text}",
-                             [(value.span, kind.text)], help=("give it that dimension",))
+                             [(value.span, kind.text)],
+                             help=(f"write for example `{_example(wanted[1])}`",))
             else:
                 within(infer, value, kind, field_bounds(name), f"`{name}`")
+        else:
+            infer.one_of(value, infer.infer(value), Kind("symbol", symbols=OP_KINDS))
 
     def _rule(self, m: Rule) -> None:
         infer = self.infer(self.required)
         check_rule(m, infer, self.scope)
         self.done(infer)
+
+
+def _example(dimension: Dimension | None) -> str:
+    """Return an amount of some dimension, as it is written."""
+    return next((t.example for t in TYPES.values() if t.dimension == (dimension or NONE)), "8")
 
 
 def _no_elements(infer: Infer, what: str) -> None:

@@ -11,7 +11,7 @@ import attrs
 from llamasim.assets import rules_dir
 from llamasim.diagnostics import Diagnostic, Label, Source, Span
 from llamasim.language import kept, missing
-from llamasim.language.ast import Import, Module, Technique
+from llamasim.language.ast import Conflicts, Import, Module, Refines, Technique, Test
 from llamasim.language.caps import MOST_BYTES, MOST_IMPORTS
 from llamasim.language.parser import parse, start_of, too_large
 
@@ -20,9 +20,21 @@ SUFFIX = ".rules"
 
 @attrs.frozen
 class Program:
-    """The modules that were loaded, by name."""
+    """The modules that were loaded, by name.
+
+    Attributes:
+        modules: those in use, and what they import.
+        mentioned: others that rules speak of (`conflicts with`, `refines`, a test's `use`), where
+            they were looked for.
+
+    """
 
     modules: Mapping[str, Module]
+    mentioned: Mapping[str, Module] = attrs.field(factory=dict)
+
+    def known(self, module_name: str) -> Module | None:
+        """Return a module that is in use or mentioned, or None."""
+        return self.modules.get(module_name) or self.mentioned.get(module_name)
 
     def technique(self, full_name: str) -> tuple[Module, Technique] | None:
         """Return a technique and its module by the full dotted name, or None."""
@@ -40,6 +52,7 @@ class _Loading:
     texts: Mapping[Path, str] = attrs.field(factory=dict)
     modules: dict[str, Module] = attrs.field(factory=dict)
     failed: set[str] = attrs.field(factory=set)
+    mentioned: dict[str, Module] = attrs.field(factory=dict)
     diagnostics: list[Diagnostic] = attrs.field(factory=list)
 
     def module(self, name: str, importers: tuple[tuple[str, Import], ...]) -> None:
@@ -78,6 +91,34 @@ class _Loading:
             )
         else:
             self.module(imported.module, importers)
+
+    def mentions(self, module: Module) -> None:
+        """Load the modules of techniques that a file speaks of, and those that they refine."""
+        for name, span in spoken_of(module):
+            full = module.full_name(name)
+            owner = full.rpartition(".")[0]
+            if owner == module.name or owner in self.modules or owner in self.mentioned:
+                continue
+            path = find_file(owner, self.search)
+            if path is None:
+                self.diagnostics.append(missing.no_technique(full, self.search, span))
+                continue
+            other = _Loading(self.search, self.texts).read(path)
+            if other is not None:
+                self.mentioned[owner] = attrs.evolve(other, name=owner)
+                self._refined(self.mentioned[owner])
+
+    def _refined(self, module: Module) -> None:
+        """Load what a mentioned module refines, so that rings show; it is not checked itself."""
+        for name, _ in spoken_of(module, (Refines,)):
+            owner = module.full_name(name).rpartition(".")[0]
+            path = find_file(owner, self.search)
+            if owner in self.modules or owner in self.mentioned or path is None:
+                continue
+            other = _Loading(self.search, self.texts).read(path)
+            if other is not None:
+                self.mentioned[owner] = attrs.evolve(other, name=owner)
+                self._refined(self.mentioned[owner])
 
     def read(self, path: Path) -> Module | None:
         """Return the module of a file, from the cache or parsed; None where it is no module."""
@@ -162,7 +203,23 @@ def load_file(
     loading.search = (root, *search)
     loading.modules[module.name] = module
     loading.imports(module, ())
-    return module, Program(dict(sorted(loading.modules.items()))), loading.diagnostics
+    loading.mentions(module)
+    program = Program(dict(sorted(loading.modules.items())), dict(loading.mentioned))
+    return module, program, loading.diagnostics
+
+
+def spoken_of(
+    module: Module, kinds: tuple[type, ...] = (Conflicts, Refines)
+) -> list[tuple[str, Span]]:
+    """Return the techniques that a file speaks of, as it names them, and where."""
+    found: list[tuple[str, Span]] = []
+    for item in module.items:
+        if isinstance(item, Technique):
+            found += [(m.other, m.span) for m in item.members
+                      if isinstance(m, Conflicts | Refines) and isinstance(m, kinds)]
+        elif isinstance(item, Test) and Conflicts in kinds:
+            found += [(g.target, g.span) for g in item.givens if g.what == "use" and g.target]
+    return found
 
 
 def find_file(module: str, search: Iterable[Path]) -> Path | None:

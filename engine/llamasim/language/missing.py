@@ -165,6 +165,10 @@ def too_long_a_chain(imported: Import) -> Diagnostic:
 def cycle(importers: Sequence[tuple[str, Import]]) -> Diagnostic:
     """Return the finding that modules import each other in a ring."""
     names = [n for n, _ in importers]
+    if len(names) == 1:
+        return Diagnostic(
+            "E0223", f"`{names[0]}` imports itself", (Label(importers[0][1].span, "itself"),),
+            why="what a module declares is known in it anyway", help=("remove the import",))
     labels = tuple(
         Label(i.span, f"`{n}` imports `{i.module}`", primary=k == len(importers) - 1)
         for k, (n, i) in enumerate(importers)
@@ -190,11 +194,8 @@ def no_such_technique(
     Modules that are not loaded are not looked into: a file may speak of techniques that are not in
     use.
     """
-    head, _, rest = name.partition(".")
-    alias = next((i.module for i in module.imports if i.alias == head and rest), None)
-    full = f"{alias}.{rest}" if alias else name if "." in name else f"{module.name}.{name}"
-    owner_name, _, last = full.rpartition(".")
-    owner = module if owner_name == module.name else program.modules.get(owner_name)
+    owner_name, _, last = module.full_name(name).rpartition(".")
+    owner = module if owner_name == module.name else program.known(owner_name)
     if owner is None or owner.technique(last) is not None:
         return None
     own = [i.name for i in owner.items if isinstance(i, Technique)]

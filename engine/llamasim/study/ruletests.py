@@ -126,13 +126,13 @@ def _cluster(text: str) -> Cluster | None:
 def _workload(given: Given | None) -> Workload:
     mode = "inference" if given is None or given.target != "training" else "training"
     args = {a.name: _plain(a.value) for a in given.args} if given else {}
-    dtype = args.pop("dtype", "bf16")
+    dtype, optimizer = args.pop("dtype", "bf16"), args.pop("optimizer", "adamw")
     numbers: dict[str, Any] = {
         k: int(v.value) for k, v in args.items() if isinstance(v, Quantity)
     }
     base = Workload(
         mode="training" if mode == "training" else "inference",
-        dtype=str(dtype), sequence=numbers.pop("sequence", 4096),
+        dtype=str(dtype), sequence=numbers.pop("sequence", 4096), optimizer=str(optimizer),
     )
     lengths: dict[str, Any] = {
         k: Length("fixed", numbers.pop(k)) for k in ("prompt", "output") if k in numbers
@@ -144,7 +144,7 @@ def _workload(given: Given | None) -> Workload:
 
 def _use(module: Module, given: Given) -> Use:
     name = given.target or ""
-    full = name if "." in name else f"{module.name}.{name}"
+    full = module.full_name(name)
     args: dict[str, Given_] = {a.name: _plain(a.value) for a in given.args}
     return Use(full.rsplit(".", 1)[-1], full, args, given.span, _spans(given.args))
 

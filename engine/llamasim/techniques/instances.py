@@ -52,7 +52,7 @@ class Instance:
     @property
     def refined(self) -> frozenset[str]:
         """Techniques whose `set`s this one replaces."""
-        return frozenset(resolve_name(m.other, self.module) for m in self.technique.members
+        return frozenset(self.module.full_name(m.other) for m in self.technique.members
                          if isinstance(m, Refines))
 
 
@@ -134,19 +134,10 @@ def _conflicts(instances: Sequence[Instance]) -> list[Diagnostic]:
         for member in instance.technique.members:
             if not isinstance(member, Conflicts):
                 continue
-            other = by_name.get(resolve_name(member.other, instance.module))
+            other = by_name.get(instance.module.full_name(member.other))
             if other is not None and other is not instance:
                 found.append(_conflict(instance, other, member.span, member.because or ""))
     return found
-
-
-def resolve_name(name: str, module: Module) -> str:
-    """Return the full name of a technique that a module refers to, through its imports."""
-    head, _, rest = name.partition(".")
-    for imported in module.imports:
-        if imported.alias == head and rest:
-            return f"{imported.module}.{rest}"
-    return name if "." in name else f"{module.name}.{name}"
 
 
 def _conflict(a: Instance, b: Instance, rule: Span, because: str) -> Diagnostic:
