@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from llamasim.diagnostics import Diagnostic, Label, Span, nearest
 from llamasim.language import EvalError, Missing, Value, evaluate
 from llamasim.language.ast import Advise, Axis, Claim, Expr, Requires, SourceDecl
+from llamasim.language.bounds import COUNT
+from llamasim.language.values import show_value
 from llamasim.scenario.spec import Scenario
 from llamasim.techniques.environment import Env
 from llamasim.techniques.instances import Instance
@@ -29,8 +31,9 @@ def mesh_of(
         for member in instance.technique.members:
             if not isinstance(member, Axis):
                 continue
-            value = _value(member.size, Env(instance, names))
-            size = int(value.value) if isinstance(value, Quantity) else 0
+            size, problem = _size(instance, member, names)
+            if problem is not None:
+                diagnostics.append(problem)
             before = owners.get(member.name)
             if before is not None and sizes[member.name] != size:
                 diagnostics.append(_two_sizes(before, (instance, member), sizes, size))
@@ -39,6 +42,8 @@ def mesh_of(
             if member.inside is not None:
                 nested[member.name] = member.inside
     diagnostics += _unknown_axes(scenario, sizes)
+    if any(size < 1 for size in sizes.values()):
+        return None, diagnostics
     cluster = scenario.cluster
     mesh = build_mesh(
         sizes, scenario.mesh_order, cluster.devices, cluster.devices_per_node, nested
@@ -46,6 +51,23 @@ def mesh_of(
     if mesh is None:
         diagnostics.append(_does_not_divide(scenario, sizes, owners, nested))
     return mesh, diagnostics
+
+
+def _size(instance: Instance, axis: Axis, names: Names) -> tuple[int, Diagnostic | None]:
+    """Return how many members an axis has; 0 and why where it is no number of members."""
+    message = f"the size of `{axis.name}` has no value here"
+    try:
+        value = evaluate(axis.size, Env(instance, names))
+        if isinstance(value, Quantity):
+            if COUNT.hold(value.value):
+                return int(value.value), None
+            message = f"the axis `{axis.name}` would have {show_value(value)} members"
+    except (Missing, EvalError) as error:
+        message += f": {error}"
+    return 0, Diagnostic(
+        "E0406", message,
+        (Label(axis.size.span), Label(instance.use.span, "in `use`", primary=False)),
+        help=(f"mend the rule, or give `{instance.name}` other parameters",))
 
 
 def _unknown_axes(scenario: Scenario, sizes: Mapping[str, int]) -> list[Diagnostic]:
