@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = {"pyarrow", "simpy", "numpy", "duckdb"}
+HEAVY = {"pyarrow", "simpy", "numpy", "duckdb", "pygls", "lsprotocol"}
 
 
 def _imported(*args: str) -> set[str]:
@@ -24,7 +24,7 @@ def _imported(*args: str) -> set[str]:
 @pytest.mark.parametrize(
     "args",
     [("--help",), ("--version",), ("check",), ("check", "cluster"), ("run", "--help"),
-     ("catalog", "devices"), ("doc",)],
+     ("catalog", "devices"), ("doc",), ("lsp", "--help")],
     ids=" ".join,
 )
 def test_light_commands_load_nothing_heavy(args: tuple[str, ...]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import click
@@ -28,7 +30,10 @@ def command(stdio: bool, port: int | None, rules: tuple[Path, ...]) -> None:
         say([_without_extra(error.name)])
         raise SystemExit(2) from None
     if port is None:
-        server(rules).start_io()
+        # What is printed by mistake would be no message; and the server closes what it writes to.
+        with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as out:
+            sys.stdout = sys.stderr
+            server(rules).start_io(sys.stdin.buffer, out)
         return
     try:
         server(rules).start_tcp("127.0.0.1", port)

@@ -27,7 +27,9 @@ from llamasim.language.parser import lark_parser
 
 #: A stack deeper than this is of no help to a reader, and costs memory for every word.
 _MOST_STATES = 300
-_MOST_ERRORS = 200
+_MOST_ERRORS = 100
+#: Words looked at in search of where to go on, in all.
+_MOST_SKIPPED = 100_000
 _OPENINGS = frozenset(KEYWORDS[w] for w in STATEMENTS)
 #: What may follow a word that is an attribute or a call, and not a statement.
 _NOT_A_STATEMENT = re.compile(r"[ \t]*[.(,]")
@@ -137,6 +139,7 @@ class _Reader:
     parser: Parser
     words: list[Word] = attrs.field(factory=list)
     errors: int = 0
+    skipped: int = 0
 
     def run(self) -> None:
         """Feed the parser all of the text that fits."""
@@ -177,7 +180,9 @@ class _Reader:
         text = self.source.text
         if word not in STATEMENTS or _NOT_A_STATEMENT.match(text, start + len(word)):
             return False
-        return not text[text.rfind("\n", 0, start) + 1 : start].strip(" \t}")
+        while start and text[start - 1] in " \t}":
+            start -= 1
+        return not start or text[start - 1] == "\n"
 
     def _resume(self, token: Token) -> bool:
         """Finish or drop what is begun, and close blocks, until a token fits; then take it."""
@@ -201,6 +206,9 @@ class _Reader:
             start += 1
         depth = 0
         for match in pieces().finditer(self.source.text, start):
+            self.skipped += 1
+            if self.skipped > _MOST_SKIPPED:
+                return
             kind = match.lastgroup
             depth += kind == "OPEN"
             closes = kind == "CLOSE" and not depth
