@@ -88,6 +88,13 @@ class Drop:
 
 
 @attrs.frozen
+class Keep:
+    """`keep`: keep this activation for the backward pass, though others say `drop`."""
+
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
 class Fuse:
     """`fuse as NAME`: ops of a block with the same name run as one kernel."""
 
@@ -115,5 +122,6 @@ class Overlap:
 
 
 Effect: TypeAlias = (
-    Write | Shard | Reduce | Gather | Exchange | Send | Rotate | Place | Drop | Fuse | Run | Overlap
+    Write | Shard | Reduce | Gather | Exchange | Send | Rotate | Place | Drop | Keep | Fuse | Run
+    | Overlap
 )

@@ -54,6 +54,7 @@ class Builder(ExprBuilder):
             "rotate": lambda n, s: ast.Rotate(s, str(n[0])),
             "place": lambda n, s: ast.Place(s, str(n[1]), self._maybe(n[0])),
             "drop": lambda n, s: ast.Drop(s),
+            "keep": lambda n, s: ast.Keep(s),
             "fuse": lambda n, s: ast.Fuse(s, str(n[0])),
             "run": lambda n, s: ast.Run(s, str(n[0]), self.expr(n[1])),
             "overlap": lambda n, s: ast.Overlap(s, str(n[0]), str(n[1]), self._maybe(n[2])),

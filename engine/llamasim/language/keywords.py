@@ -10,7 +10,7 @@ ITEMS = ("source", "const", "fn", "technique", "test")
 MEMBERS = ("param", "let", "axis", "model", "bring", "requires", "advise", "conflicts", "refines",
            "on", "claim")
 EFFECTS = ("set", "scale", "add", "cap", "raise", "shard", "reduce", "gather", "exchange", "send",
-           "rotate", "place", "drop", "fuse", "run", "overlap")
+           "rotate", "place", "drop", "keep", "fuse", "run", "overlap")
 _TEST_LINES = ("given", "expect")
 #: Words that begin a statement.
 STATEMENTS = frozenset((*HEADERS, *ITEMS, *MEMBERS, *EFFECTS, *_TEST_LINES))

@@ -127,6 +127,7 @@ _EFFECTS: Mapping[type, Callable[[Any, Show], str]] = {
     ast.Place: lambda e, s: f"place on {e.where}" if e.share is None else (
         f"place {_end(e.share, s)} on {e.where}"),
     ast.Drop: lambda e, _: "drop",
+    ast.Keep: lambda e, _: "keep",
     ast.Fuse: lambda e, _: f"fuse as {e.name}",
     ast.Run: lambda e, s: f"run {e.model} times {s(e.times)}",
     ast.Overlap: _overlap,

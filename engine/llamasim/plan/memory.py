@@ -130,6 +130,8 @@ def kept_names(passes: Passes) -> list[str]:
     """Return the activations that a block keeps for its backward pass."""
     facts = passes.local.facts
     names = dict.fromkeys(s for step in passes.steps for s in step.saves)
+    made = {o for step in passes.steps for o in step.outputs}
+    names |= dict.fromkeys(sorted(facts.kept & made))
     kept = [n for n in names if n not in facts.dropped]
     if facts.block.layers and facts.block.input not in kept:
         kept.append(facts.block.input)

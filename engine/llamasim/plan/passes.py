@@ -83,7 +83,8 @@ class Passes:
     def _available(self) -> set[str]:
         dropped = self.local.facts.dropped
         names = {s for step in self.steps for s in step.saves}
-        return {n for n in names if n not in dropped} | {self.local.facts.block.input}
+        kept = {n for n in names if n not in dropped} | self.local.facts.kept
+        return kept | {self.local.facts.block.input}
 
     def _replay(self, name: str, available: set[str]) -> list[Work]:
         """Make a forgotten activation again from the nearest kept ones."""

@@ -101,7 +101,8 @@ class BlockFacts:
         shards: dim and axis pairs by element.
         obligations: by element.
         hidden: share that may overlap, by (element, name, verb, phase).
-        dropped: activations not kept for the backward pass.
+        dropped: activations not kept for the backward pass; `kept` those kept though nothing in
+            it reads them, to start replays from.
         places: where an element lies or runs, if not on the device.
         fused: fusion group by op.
         matched: how many elements of one such layer each rule applies to.
@@ -122,6 +123,7 @@ class BlockFacts:
     fused: Mapping[str, str]
     matched: Mapping[tuple[str, int], int] = attrs.field(factory=dict)
     frozen: bool = False
+    kept: frozenset[str] = frozenset()
     collected: Collector | None = attrs.field(default=None, eq=False, repr=False)
 
     def number(self, element: str, name: str, cell: str, base: float, phase: str = "") -> float:

@@ -147,9 +147,10 @@ def _facts(
     }
     facts = BlockFacts(
         name, block, layers, merged, shards, obligations, dict(sorted(collector.hidden.items())),
-        frozenset(collector.dropped),
+        frozenset(collector.dropped - collector.kept),
         {key: min(held) for key, held in sorted(collector.places.items())},
         dict(sorted(collector.fused.items())), dict(collector.matched), space.frozen,
+        frozenset(collector.kept),
         collected=collector,
     )
     return facts, diagnostics

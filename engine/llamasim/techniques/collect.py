@@ -16,6 +16,7 @@ from llamasim.language.ast import (
     Expr,
     Fuse,
     Gather,
+    Keep,
     Overlap,
     Place,
     Reduce,
@@ -102,7 +103,7 @@ def stratum_of(effect: Effect) -> Stratum:
         return CELLS[effect.cell].stratum
     if isinstance(effect, Shard):
         return Stratum.LAYOUT
-    if isinstance(effect, Drop | Place | Fuse):
+    if isinstance(effect, Drop | Keep | Place | Fuse):
         return Stratum.NUMERICS
     return Stratum.SCHEDULE if isinstance(effect, Overlap | Run) else Stratum.COST
 
@@ -122,6 +123,7 @@ class Collector:
     )
     hidden: dict[tuple[str, str, str, str], float] = attrs.field(factory=dict)
     dropped: set[str] = attrs.field(factory=set)
+    kept: set[str] = attrs.field(factory=set)
     places: dict[Key, dict[Placed, Span]] = attrs.field(factory=lambda: defaultdict(dict))
     runs: dict[tuple[str, str, str], float] = attrs.field(factory=dict)
     fused: dict[str, str] = attrs.field(factory=dict)
@@ -144,6 +146,8 @@ class Collector:
             self._write(effect, site)
         elif isinstance(effect, Shard):
             self._shard(site.use, effect, target)
+        elif isinstance(effect, Keep):
+            self.kept.add(target[1])
         elif isinstance(effect, Drop):
             self.dropped.add(target[1])
         elif isinstance(effect, Place):
