@@ -14,6 +14,7 @@ from llamasim.language.ast import (
     Expr,
     Fuse,
     Gather,
+    Keep,
     Overlap,
     Place,
     Reduce,
@@ -40,7 +41,7 @@ from llamasim.language.check_globs import check_patterns
 from llamasim.language.check_writes import check_write
 from llamasim.language.infer import Infer
 from llamasim.language.infer_arithmetic import within
-from llamasim.language.kinds import Read
+from llamasim.language.kinds import Kind, Read
 from llamasim.language.scope import ModuleScope, name_in
 from llamasim.language.vocabulary import OVERLAPPABLE, SHARD_DIMS, STREAMS
 from llamasim.units import DATA, TOKEN
@@ -131,6 +132,7 @@ def _tokens(scope: RuleScope, tokens: tuple[Expr, Expr]) -> None:
             infer.report("E0201", f"`tokens` counts tokens, and this is {kind.text}",
                          [(end.span, kind.text)],
                          help=("write for example `tokens 0 tok..4 tok`",))
+    _not_empty(infer, tokens, kinds)
     for effect in rule.effects:
         if isinstance(effect, Place):
             continue
@@ -140,6 +142,19 @@ def _tokens(scope: RuleScope, tokens: tuple[Expr, Expr]) -> None:
                      [(effect.span, "not by tokens"), (tokens[0].span, "this range")],
                      help=("leave `tokens` out, or write one of " + ", ".join(RANGED)
                            + " or `place`",))
+
+
+def _not_empty(infer: Infer, tokens: tuple[Expr, Expr], kinds: list[Kind]) -> None:
+    """Note a range of tokens that is empty for all values of the parameters."""
+    low, high = kinds
+    if not (low.certain and high.certain and low.dimension == high.dimension == TOKEN):
+        return
+    one_end = min(low.low, high.low) >= 0 or max(low.high, high.high) <= 0
+    if one_end and low.low > high.high:
+        infer.report("E0214", "this range is empty: its low end is above its high end",
+                     [(tokens[0].span, "low"), (tokens[1].span, "high")],
+                     why="ranges count from the start of a sequence, and below 0 from its newest "
+                         "token back", help=("swap the ends",))
 
 
 def _effects(scope: RuleScope) -> None:
@@ -215,7 +230,9 @@ def _amount(scope: RuleScope, amount: Expr | None) -> None:
     kind = scope.infer.number(amount) if amount is not None else None
     if amount is not None and kind and kind.name == "number" and kind.dimension != DATA:
         scope.infer.report("E0201", f"an amount of data is exchanged, not {kind.text}",
-                           [(amount.span, kind.text)], help=("write for example `tensor.bytes`",))
+                           [(amount.span, kind.text)],
+                           help=(f"write `{amount.span.text} * 2 B`" if kind.dimension.is_ratio
+                                 else "write for example `tensor.bytes`",))
     elif amount is not None and kind:
         within(scope.infer, amount, kind, AMOUNT, "`exchange`")
 
@@ -245,6 +262,12 @@ def _only(element: str, verb: str) -> Callable[[RuleScope, Effect], None]:
 
 
 def _run(scope: RuleScope, effect: Run) -> None:
+    if scope.rule.element in ELEMENTS and scope.rule.element != "step":
+        scope.infer.report(
+            "E0206", f"`run` is for the step, and this rule is on {scope.rule.element}",
+            [(effect.span, "needs a step"),
+             (name_in(scope.rule.span, scope.rule.element), "here")],
+            help=("write a rule `on step`",))
     models = [n for n, k in scope.infer.names.items() if k.kind.name == "model"]
     scope.word(effect.model, models or ("a `model NAME = ...`",), "second model", effect.span)
     scope.infer.used.add(effect.model)
@@ -275,6 +298,7 @@ _CHECKS: Mapping[type, Callable[..., None]] = {
     Rotate: _collective,
     Place: _place,
     Drop: _only("activation", "drop"),
+    Keep: _only("activation", "keep"),
     Fuse: _only("op", "fuse"),
     Run: _run,
     Overlap: _overlap,
