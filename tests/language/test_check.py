@@ -52,7 +52,7 @@ def test_sound_rules_pass(members: str) -> None:
     ("let a = b\nlet b = 1\non op where a > b { fuse as x }", "E0202"),
     ("let a = a + 1\non op where a > 1 { fuse as x }", "E0202"),
     ("on op of *a*b*c*d*e*f*g { fuse as x }", "E0207"),
-    ("on op { run nothing times 3 }", "E0207"),
+    ("on step { run nothing times 3 }", "E0207"),
 ])
 def test_faulty_rules_are_refused(members: str, code: str) -> None:
     assert codes(members) == [code]

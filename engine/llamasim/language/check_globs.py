@@ -9,6 +9,7 @@ from llamasim.language.cells import ELEMENTS
 from llamasim.language.globs import MOST_STARS
 from llamasim.language.infer import Infer
 from llamasim.language.reach import Names, nearest_pattern
+from llamasim.language.scope import name_in
 
 #: Elements that are named by patterns.
 NAMED = tuple(e for e in ELEMENTS if e != "step")
@@ -32,6 +33,11 @@ def check_patterns(rule: Rule, names: Names, infer: Infer) -> None:
 def check_bring(bring: Bring, names: Names, infer: Infer) -> None:
     """Check that a `bring` finds ops to follow, or matrix products to stand beside."""
     before = len(infer.diagnostics)
+    if bring.what == "op" and not bring.after:
+        infer.report("E0206", f"`{bring.name}` is an op, and ops are brought `after` others",
+                     [(name_in(bring.span, "on"), "not beside them")],
+                     why="`on` puts a matrix product beside others, from the same input",
+                     help=("write `after`",))
     check_globs(bring.globs, "op", names, infer)
     if bring.after or len(infer.diagnostics) > before:
         return

@@ -33,6 +33,7 @@ from llamasim.language.cells import Stratum
 from llamasim.language.check_globs import check_bring
 from llamasim.language.check_refines import ring_through
 from llamasim.language.check_rules import check_rule
+from llamasim.language.check_writes import with_unit
 from llamasim.language.evaluate import EvalError, Missing, evaluate
 from llamasim.language.infer import TRUTHS, Infer
 from llamasim.language.infer_arithmetic import within
@@ -49,8 +50,8 @@ from llamasim.language.scope import (
     name_in,
 )
 from llamasim.language.types import TYPES
-from llamasim.language.vocabulary import BRING_FIELDS, OP_KINDS
-from llamasim.units import NONE, Dimension
+from llamasim.language.vocabulary import BRING_FIELDS, BUILTIN_AXES, OP_KINDS
+from llamasim.units import NONE
 
 
 @attrs.define(slots=False)
@@ -84,7 +85,13 @@ class TechniqueCheck:
 
     def infer(self, facts: Facts = NO_FACTS) -> Infer:
         """Return a fresh inference that sees the names declared so far."""
-        return self.scope.infer(self.names, facts)
+        infer = self.scope.infer(self.names, facts)
+        infer.below = self._names() - set(self.names)
+        return infer
+
+    def _names(self) -> set[str]:
+        named = (m for m in self.technique.members if isinstance(m, Param | Let | ExtraModel))
+        return {m.name for m in named}
 
     def _required(self) -> Facts:
         """Return what `requires` says of numbers: nothing is worked out where it does not hold."""
@@ -170,7 +177,7 @@ class TechniqueCheck:
             example = truth or TYPES[m.type].example
             return infer.report("E0201", f"`{m.name}` is {m.type}, and this is {kind.text}",
                                 [(expr.span, kind.text), (name_in(m.span, m.type), m.type)],
-                                help=(f"write `{truth}`" if truth else f"write for example `{example}`",))
+                                help=(f"write {'' if truth else 'for example '}`{example}`",))
         return kind
 
     def _default(self, infer: Infer, m: Param) -> None:
@@ -212,7 +219,7 @@ class TechniqueCheck:
 
     def _axis(self, m: Axis) -> None:
         infer = self.infer()
-        if m.name in OWN_AXES:
+        if m.name in BUILTIN_AXES:
             infer.report("E0204", f"`{m.name}` is an axis without a declaration",
                          [(name_in(m.span, m.name), "already there")],
                          why="it stands for the devices that the axes of techniques leave over",
@@ -316,21 +323,26 @@ class TechniqueCheck:
             if kind.name == "number" and kind.dimension != (wanted[1] or NONE):
                 infer.report("E0201", f"`{name}` is {wanted[1]}, and this is {kind.text}",
                              [(value.span, kind.text)],
-                             help=(f"write for example `{_example(wanted[1])}`",))
+                             help=(f"write `{with_unit(value, wanted[1] or NONE)}`"
+                                   if kind.dimension.is_ratio else
+                                   f"divide or multiply it until it is {wanted[1]}",))
             else:
                 within(infer, value, kind, field_bounds(name), f"`{name}`")
         else:
-            infer.one_of(value, infer.infer(value), Kind("symbol", symbols=OP_KINDS))
+            self._kind(infer, value)
+
+    def _kind(self, infer: Infer, value: Expr) -> None:
+        word = infer.infer(value).word
+        if word is not None and word not in OP_KINDS:
+            guess = nearest(word, OP_KINDS)
+            infer.report("E0207", f"there is no kind of op `{word}`", [(value.span, "not a kind")],
+                         help=(f"did you mean `{guess}`?" if guess else
+                               f"write one of {', '.join(OP_KINDS)}",))
 
     def _rule(self, m: Rule) -> None:
         infer = self.infer(self.required)
         check_rule(m, infer, self.scope)
         self.done(infer)
-
-
-def _example(dimension: Dimension | None) -> str:
-    """Return an amount of some dimension, as it is written."""
-    return next((t.example for t in TYPES.values() if t.dimension == (dimension or NONE)), "8")
 
 
 def _no_elements(infer: Infer, what: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from llamasim.diagnostics import Diagnostic, Label, Span, nearest
-from llamasim.language.ast import Number, Rule, Write
+from llamasim.language.ast import Binary, Call, Expr, Number, Path, Rule, Write
 from llamasim.language.bounds import bounds_of
 from llamasim.language.cells import CELLS, ELEMENTS, Cell
 from llamasim.language.infer import Infer
@@ -60,7 +60,9 @@ def _cell_span(effect: Write) -> Span:
 
 def _unknown_cell(effect: Write, at: Span, rule: Rule, infer: Infer) -> None:
     own = [c.name for c in CELLS.values() if rule.element in c.elements]
-    guess = nearest(effect.cell, own) or nearest(effect.cell, CELLS)
+    last = effect.cell.rpartition(".")[2]
+    same = next((c for c in own if c.rpartition(".")[2] == last), None)
+    guess = same or nearest(effect.cell, own) or nearest(effect.cell, CELLS)
     infer.report("E0205", f"there is no cell `{effect.cell}`", [(at, "unknown cell")],
                  help=(f"did you mean `{guess}`?" if guess else
                        f"cells of {rule.element} are {', '.join(own)}",))
@@ -132,14 +134,23 @@ def _wrong_dimension(
     if ways:
         help_text = "a cell of that dimension is there:\n" + "\n".join(ways[:3])
     elif kind.dimension.is_ratio:
-        unit = unit_of(wanted, bits=True)
-        literal = isinstance(effect.value, Number)
-        help_text = f"write `{effect.value.span.text} {unit}`" if literal else (
-            f"multiply it by `1 {unit}`")
+        help_text = f"write `{with_unit(effect.value, wanted)}`"
+    elif wanted.is_ratio and isinstance(effect.value, Number):
+        help_text = f"write `{effect.value.value:g}`, without a unit"
     else:
         help_text = f"divide or multiply it until it is {wanted}"
     infer.report("E0201", message, [(effect.value.span, kind.text), (at, f"{wanted}")],
                  help=(help_text,))
+
+
+def with_unit(value: Expr, wanted: Dimension) -> str:
+    """Return how a plain number is written as an amount of some dimension."""
+    unit, text = unit_of(wanted, bits=True), value.span.text
+    if isinstance(value, Number):
+        return f"{text} {unit}"
+    product = isinstance(value, Binary) and value.op in ("*", "/")
+    factor = text if product or isinstance(value, Path | Call) else f"({text})"
+    return f"{factor} * 1 {unit}"
 
 
 def _noun(dimension: Dimension) -> str:

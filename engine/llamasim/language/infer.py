@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MappingProxyType
 
 import attrs
 
@@ -25,6 +26,7 @@ from llamasim.language.kinds import ANY, BOOL, Kind, Known, Read, either, negati
 from llamasim.language.narrow import NO_FACTS, Facts, every, facts_of
 from llamasim.language.vocabulary import ROOTS, VOCABULARY, Attribute
 from llamasim.units import NONE, UNITS
+from llamasim.units.spelling import or_list, units_meant
 
 
 @attrs.define
@@ -38,6 +40,7 @@ class Infer:
         lenient: whether unknown attributes are let pass (the tests of rule files ask of results).
         facts: what the conditions around say of numbers; None where they are not looked at.
         faulty: functions that are wrong wherever they are called.
+        below: names that are declared further down.
 
     """
 
@@ -51,6 +54,7 @@ class Infer:
     used: set[str] = attrs.field(factory=set)
     facts: Facts | None = NO_FACTS
     faulty: Collection[str] = ()
+    below: Collection[str] = ()
 
     def infer(self, expr: Expr) -> Kind:
         """Return what an expression is; `ANY` behind a mistake, so that it is told once."""
@@ -94,9 +98,11 @@ class Infer:
         """Infer an expression that must be a plain number."""
         kind = self.number(expr)
         if kind.name == "number" and not kind.dimension.is_ratio:
+            way = "divide it by a quantity of the same dimension"
+            if isinstance(expr, Number):
+                way = f"write `{expr.value:g}{' %' if role == 'a share' else ''}`"
             return self.report("E0201", f"{role} is a plain number, not {kind.dimension}",
-                               [(expr.span, str(kind.dimension))],
-                               help=("divide it by a quantity of the same dimension",))
+                               [(expr.span, str(kind.dimension))], help=(way,))
         return kind
 
     def truth(self, expr: Expr) -> None:
@@ -113,6 +119,14 @@ class Infer:
 
     def unknown_word(self, span: Span, word: str) -> Kind:
         """Note a bare word that stands where only a declared name can."""
+        if word.lower() in TRUTHS:
+            return self.report("E0202", f"there is no `{word}` here", [(span, "not declared")],
+                               help=(f"write `{TRUTHS[word.lower()]}`",))
+        if word in self.below:
+            return self.report("E0202", f"`{word}` is declared further down",
+                               [(span, "not yet declared")],
+                               why="what is declared reads only what stands above it",
+                               help=(f"move the declaration of `{word}` above",))
         known = [*self.names, *self.axes]
         guess = nearest(word, known) or nearest(word, list(VOCABULARY))
         ways = (f"did you mean `{guess}`?",) if guess else (
@@ -167,7 +181,8 @@ class Infer:
         unit = UNITS.get(expr.unit)
         if unit is None:
             guess = nearest(expr.unit, UNITS)
-            ways = (f"did you mean `{guess}`?",) if guess else (
+            meant = units_meant(expr.unit) or ((guess,) if guess else ())
+            ways = (f"did you mean {or_list(meant)}?",) if meant else (
                 "units are bit, B, GB, GiB, s, ms, us, FLOP, tok, J, USD and their like",)
             return self.report("E0203", f"`{expr.unit}` is not a unit",
                                [(expr.span, "unknown unit")], help=ways)
@@ -275,6 +290,11 @@ class Infer:
 
 #: As many words as a message lists.
 _FEW = 6
+#: How truth is written elsewhere.
+TRUTHS: Mapping[str, str] = MappingProxyType(
+    {"true": "true", "yes": "true", "false": "false", "no": "false", "none": "false",
+     "null": "false"}
+)
 
 
 def kind_of(attribute: Attribute) -> Kind:

@@ -41,6 +41,8 @@ def same_dimension(infer: Infer, expr: Binary, left: Kind, right: Kind) -> bool:
     ways = [f"write `{e.span.text} {unit_of(k.dimension)}` or so"
             for e, k in ((expr.left, right), (expr.right, left))
             if isinstance(e, Number) and e.unit is None]
+    ways += [f"write `{e.span.text} / s`" for e, k in ((expr.left, right), (expr.right, left))
+             if _lacks_time(infer, e, k)]
     infer.report(
         "E0201", f"{left.text} and {right.text} cannot be {verb}",
         [(expr.left.span, left.text), (expr.right.span, right.text)],
@@ -48,11 +50,18 @@ def same_dimension(infer: Infer, expr: Binary, left: Kind, right: Kind) -> bool:
     return False
 
 
+def _lacks_time(infer: Infer, expr: Expr, wanted: Kind) -> bool:
+    """Whether a literal is an amount where a rate is needed."""
+    if not isinstance(expr, Number) or expr.unit is None:
+        return False
+    return infer.look(expr).dimension / TIME == wanted.dimension
+
+
 def unit_of(dimension: Dimension, bits: bool = False) -> str:
     """Return a unit of a dimension, as an example; `bits` asks for the small one of Data."""
     if bits and dimension == DATA:
         return "bit"
-    examples = {DATA: "GB", TIME: "us", WORK: "FLOP", TOKEN: "tok"}
+    examples = {DATA: "GB", TIME: "us", WORK: "FLOP", TOKEN: "tok", DATA / TIME: "GB / s"}
     return examples.get(dimension, f"({dimension})")
 
 
@@ -119,18 +128,41 @@ def within(infer: Infer, expr: Expr, kind: Kind, bounds: Bounds, what: str) -> N
     taken = bounds.text(kind.dimension)
     if kind.low == kind.high:
         infer.report("E0210", f"this is {kind.range_text}, and {what} takes {taken}",
-                     [(expr.span, "outside")], help=(f"write an amount that is {taken}",))
+                     [(expr.span, "outside")],
+                     help=(_smaller(expr, kind, bounds) or f"write an amount that is {taken}",))
+        return
+    if bounds.high == 1 and kind.dimension.is_ratio and 1 < kind.high <= _HUNDRED:
+        way = "count it in `%`: `in 0 %..100 %`" if kind.whole else None
+        refused(infer, expr, kind, f"{what} takes {taken}, and this can lie outside",
+                way or _NARROW, also=("divide it by 100",) if kind.whole else ())
         return
     refused(infer, expr, kind, f"{what} takes {taken}, and this can lie outside",
-            "narrow the parameter's range, or bound it here: `max(x, LOW)`, `min(x, HIGH)`")
+            _NARROW)
 
 
-def refused(infer: Infer, expr: Expr, kind: Kind, message: str, way: str) -> None:
+_NARROW = "narrow the parameter's range, or bound it here: `max(x, LOW)`, `min(x, HIGH)`"
+_HUNDRED = 100.0
+
+
+def _smaller(expr: Expr, kind: Kind, bounds: Bounds) -> str | None:
+    """Return the number in the unit that was probably meant: per cent, or bits for bytes."""
+    if not isinstance(expr, Number):
+        return None
+    if expr.unit is None and kind.dimension.is_ratio and bounds.hold(kind.low / 100):
+        return f"write `{expr.span.text} %`" if bounds.high == 1 else None
+    if expr.unit == "B" and bounds.hold(kind.low / 8):
+        return f"write `{expr.value:g} bit`"
+    return None
+
+
+def refused(
+    infer: Infer, expr: Expr, kind: Kind, message: str, way: str, also: tuple[str, ...] = ()
+) -> None:
     """Note a number that parameters can make wrong, with their ranges."""
     params = [(n, infer.names[n]) for n in sorted(paths_read(expr))
               if n in infer.names and infer.names[n].what == "param"]
     declared = [(k.span, f"{n} in {k.kind.range_text}") for n, k in params]
     free = next((n for n, k in params if k.kind.range == ranges.ALL), None)
-    ways = (way,) if free is None else (f"give `{free}` a range: `in LOW..HIGH`",)
+    ways = (way, *also) if free is None else (f"give `{free}` a range: `in LOW..HIGH`",)
     infer.report("E0210", message, [(expr.span, f"lies in {kind.range_text}"), *declared],
                  why=_EVERY if declared else "", help=ways)

@@ -23,7 +23,7 @@ from llamasim.language.kinds import ANY, BOOL, Kind, Known
 from llamasim.language.load import Program
 from llamasim.language.narrow import NO_FACTS, Facts
 from llamasim.language.reach import PLAIN, Names
-from llamasim.language.types import TYPES
+from llamasim.language.types import ELSEWHERE, TYPES
 from llamasim.language.vocabulary import BUILTIN_AXES
 
 
@@ -113,7 +113,7 @@ def kind_of_type(name: str, span: Span, diagnostics: list[Diagnostic]) -> Kind:
     """Return what a type's values are; an unknown type is noted."""
     found = TYPES.get(name)
     if found is None:
-        guess = nearest(name, TYPES)
+        guess = ELSEWHERE.get(name.lower()) or nearest(name, TYPES)
         way = f"did you mean `{guess}`?" if guess else f"types are {', '.join(TYPES)}"
         diagnostics.append(Diagnostic(
             "E0215", f"there is no type `{name}`", (Label(name_in(span, name), "unknown type"),),

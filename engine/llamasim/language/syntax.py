@@ -11,6 +11,7 @@ from lark.exceptions import UnexpectedCharacters
 from llamasim.diagnostics import Diagnostic, Label, Source, Span, nearest
 from llamasim.language.follow import Parser
 from llamasim.language.follow import accepted as can_follow
+from llamasim.language.habits import before_a_new_line, form, habit, unfinished
 from llamasim.language.keywords import EFFECTS, ITEMS, KEYWORDS, MEMBERS, STATEMENTS
 from llamasim.units import UNITS
 
@@ -46,7 +47,8 @@ def character_error(
         span = Span(source, line, column, line, max(len(text.rstrip()) + 1, column + 1))
         return Diagnostic("E0106", "this text has no end", (Label(span, "begins here"),),
                           why="a text stays on one line", help=('put a `"` behind its last word',))
-    span = Span(source, line, column, line, column + 1)
+    char = char * 2 if text[column:].startswith(char) and char in "&|" else char
+    span = Span(source, line, column, line, column + max(len(char), 1))
     return Diagnostic(
         "E0106", f"`{char}` has no meaning here", (Label(span, "not understood"),),
         why=f"expected {_expected(accepted)}", help=_character_help(char),
@@ -57,6 +59,7 @@ def _character_help(char: str) -> tuple[str, ...]:
     ways = {
         "'": 'put texts in `"`', "/": "write a remark behind `#`, a description behind `///`",
         "!": "write `not`, or `!=`", "&": "write `and`", "|": "write `or`", ";": "leave it out",
+        "&&": "write `and`", "||": "write `or`", "?": "write `if TEST then VALUE else VALUE`",
         "[": "write ranges as `1..8` and choices as `{32, 64}`", "=": "compare with `==`",
         "]": "write ranges as `1..8` and choices as `{32, 64}`", "<": "compare with `<` or `<=`",
     }
@@ -81,10 +84,28 @@ def token_error(
     special = _special(source, token, span, ip, accepted)
     if special is not None:
         return special, None
-    return Diagnostic(
-        "E0104", f"expected {_expected(accepted)}", (Label(span, f"found {_found(word)}"),),
-        help=_help(word, accepted),
-    ), None
+    return _out_of_place(source, token, span, ip, accepted), None
+
+
+def _out_of_place(
+    source: Source, token: Token, span: Span, ip: Parser, accepted: set[str]
+) -> Diagnostic:
+    """Return the finding of a word that no message of its own explains."""
+    word, stack = str(token), ip.parser_state.value_stack
+    statement = unfinished(stack)
+    known = habit(source, token, stack, accepted)
+    if known is not None:
+        wide = Span(source, span.line, span.column, span.line, span.column + known.width)
+        place = wide if known.width else span
+        text = "" if known.message else f"found {_found(word)}"
+        return Diagnostic("E0104", known.message or f"expected {_expected(accepted)}",
+                          (Label(place, text),), help=(known.help,))
+    label, begins = Label(span, f"found {_found(word)}"), word in STATEMENTS or word == "}"
+    if statement is not None and begins and "RBRACE" not in accepted:
+        end = before_a_new_line(source, token, stack)
+        label = Label(end, f"`{statement}` breaks off here") if end else label
+    return Diagnostic("E0104", f"expected {_expected(accepted)}", (label,),
+                      help=_help(word, accepted, statement))
 
 
 def _meant(word: str, accepted: Iterable[str]) -> str | None:
@@ -187,15 +208,18 @@ def _shown(terminal: str) -> str:
     return _SIGNS.get(terminal, terminal.lower())
 
 
-def _help(word: str, accepted: set[str]) -> tuple[str, ...]:
+def _help(word: str, accepted: set[str], statement: str | None) -> tuple[str, ...]:
     if "RBRACE" in accepted and word in STATEMENTS:
         return ("close the block before it with `}`",)
-    if word in ITEMS or word in MEMBERS or word in EFFECTS:
+    way = form(statement)
+    if way is None and (word in ITEMS or word in MEMBERS or word in EFFECTS):
         return (f"finish the statement before `{word}`",)
     words = [_WORDS[t] for t in accepted if t in _WORDS]
     close = nearest(word, sorted(words)) if word.isidentifier() else None
     if close:
         return (f"did you mean `{close}`?",)
+    if way is not None:
+        return (way,)
     if len(accepted) == 1:
         return (f"put {_expected(accepted)} before it",)
     return ("remove it, or finish the statement before it",)

@@ -32,6 +32,16 @@ class Type:
     example: str = ""
 
 
+#: What types of other languages, and units taken for types, are called here.
+ELSEWHERE: Mapping[str, str] = MappingProxyType(
+    {
+        "integer": "Int", "count": "Int", "number": "Real", "float": "Real", "double": "Real",
+        "percent": "Ratio", "share": "Ratio", "boolean": "Bool", "flag": "Bool", "str": "Symbol",
+        "string": "Symbol", "text": "Symbol", "word": "Symbol", "bytes": "Data", "bits": "Data",
+        "size": "Data", "seconds": "Time", "duration": "Time", "flops": "Work", "tokens": "Token",
+        "dollars": "Money", "bandwidth": "Rate",
+    }
+)
 TYPES: Mapping[str, Type] = MappingProxyType(
     {
         t.name: t
