@@ -20,10 +20,9 @@ from llamasim.language.ast import Number, Param, RangeDomain, Technique
 from llamasim.language.missing import library
 from llamasim.model import resolve
 from llamasim.model.graph import Graph
-from llamasim.plan.lower import lower
+from llamasim.plan.compile import build
 from llamasim.plan.spec import Plan
 from llamasim.scenario.spec import Arrivals, Scenario, Use
-from llamasim.techniques import apply
 
 _DENSE, _MIXTURE = "llama-3.1-8b", "mixtral-8x7b-v0.1"
 #: Knows every arithmetic that a shipped technique asks for.
@@ -61,9 +60,10 @@ def techniques() -> tuple[str, ...]:
     ))
 
 
-def _world(
+def world_of(
     purpose: str, *uses: Use, model: str = _DENSE, devices: int = 1, dtype: str = "bf16"
 ) -> World:
+    """Return a world of one purpose, with four layers of a model."""
     training = purpose == "training"
     found = scenario(
         *uses, model=model, device=_DEVICE, devices=devices, dtype=dtype, global_batch=8 * devices,
@@ -86,10 +86,10 @@ def worlds() -> tuple[World, ...]:
     for model in (_DENSE, _MIXTURE):
         for dtype in ("bf16", "fp32", "fp16"):
             for devices, base in machines:
-                found.append(_world("training", *base, model=model, devices=devices, dtype=dtype))
+                found.append(world_of("training", *base, model=model, devices=devices, dtype=dtype))
             for devices in (1, 8) if dtype != "fp16" else ():
                 for purpose in ("inference", "serving"):
-                    found.append(_world(purpose, model=model, devices=devices, dtype=dtype))
+                    found.append(world_of(purpose, model=model, devices=devices, dtype=dtype))
     return tuple(found)
 
 
@@ -126,11 +126,7 @@ def try_uses(world: World, uses: Sequence[Use]) -> tuple[Plan | None, list[Diagn
     """Return the plan of some techniques in a world, or what refuses them."""
     base = [u for u in world.scenario.use if u.technique not in {x.technique for x in uses}]
     given = attrs.evolve(world.scenario, use=(*base, *uses))
-    applied, said = apply(world.graph, program(), given)
-    if applied is None:
-        return None, said
-    plan, more = lower(applied, given)
-    return plan, said + more
+    return build(world.graph, program(), given)
 
 
 @cache
