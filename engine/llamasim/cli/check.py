@@ -16,13 +16,17 @@ from llamasim.diagnostics import Diagnostic, to_json
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--rules", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
               help="Further folder of rule files.")
+@click.option("--pedantic", is_flag=True,
+              help="Advise on rule files without errors: tests, claims, descriptions, ...")
 @click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")
-def command(files: tuple[Path, ...], rules: tuple[Path, ...], as_json: bool) -> None:
+def command(
+    files: tuple[Path, ...], rules: tuple[Path, ...], pedantic: bool, as_json: bool
+) -> None:
     """Check rule FILES (.rules) and scenarios (.yaml); without any, the shipped rules."""
     chosen = rule_files(files or (rules_dir(),))
     found: list[Diagnostic] = []
     for path in chosen:
-        found += _check(path, rules)
+        found += _check(path, rules, pedantic)
     errors = sum(d.is_error for d in found)
     if as_json:
         click.echo(json.dumps({"errors": errors, "diagnostics": to_json(found)}, indent=2))
@@ -35,23 +39,28 @@ def command(files: tuple[Path, ...], rules: tuple[Path, ...], as_json: bool) -> 
         raise SystemExit(2)
 
 
-def _check(path: Path, rules: tuple[Path, ...]) -> list[Diagnostic]:
+def _check(path: Path, rules: tuple[Path, ...], pedantic: bool) -> list[Diagnostic]:
     if path.suffix in (".yaml", ".yml") or (not path.exists() and path.suffix != ".rules"):
         return _check_scenario(str(path))
     if path.suffix != ".rules":
         return [Diagnostic("E0707", f"{path} is neither a rule file nor a scenario",
                            help=("rule files end in .rules, scenarios in .yaml",))]
-    return _check_rules(path, rules)
+    return _check_rules(path, rules, pedantic)
 
 
-def _check_rules(path: Path, rules: tuple[Path, ...]) -> list[Diagnostic]:
+def _check_rules(path: Path, rules: tuple[Path, ...], pedantic: bool) -> list[Diagnostic]:
     from llamasim.catalog import unknown_in_tests
     from llamasim.language import check_module, load_file
 
     module, program, said = load_file(path, [*rules, rules_dir()])
     if module is None:
         return said
-    return [*said, *check_module(module, program), *unknown_in_tests(module)]
+    found = [*said, *check_module(module, program), *unknown_in_tests(module)]
+    if pedantic and not any(d.is_error for d in found):
+        from llamasim.language.pedantic import pedantic as advice
+
+        found += advice(module, program)
+    return found
 
 
 def _check_scenario(text: str) -> list[Diagnostic]:

@@ -68,6 +68,17 @@ def check_module(module: Module, program: Program) -> list[Diagnostic]:
     return list(dict.fromkeys(diagnostics))[:MOST_FINDINGS]
 
 
+def whole_scope(module: Module, program: Program) -> ModuleScope:
+    """Return all that a module declares for its techniques, whatever is wrong with it."""
+    scope = ModuleScope(module, axes_of(module, program), element_names(module, program))
+    for item in module.items:
+        if isinstance(item, Const):
+            _constant(item, scope, [])
+        elif isinstance(item, Function):
+            _function(item, scope, [])
+    return scope
+
+
 def _could_be_imported(found: Diagnostic) -> bool:
     return found.code == "E0216" or (found.code == "E0207" and " axis" in found.message)
 
