@@ -180,7 +180,8 @@ class Collector:
             value, per_token = site.affine(effect.value)
         else:
             value = plain(evaluate(effect.value, site.env))
-            wrong = outside(effect.cell, effect.verb, value) if isinstance(value, float) else None
+            wrong = None if isinstance(value, str | bool) else (
+                outside(effect.cell, effect.verb, value))
             if wrong is not None:
                 raise EvalError(effect.value.span, wrong)
         use = site.use
