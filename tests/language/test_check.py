@@ -46,6 +46,8 @@ def test_sound_rules_pass(members: str) -> None:
     ("param m: Symbol in {a, b} = a\non op where m == c { fuse as x }", "E0207"),
     ("on op { shard flat over dp }", "E0206"),
     ("on weight { drop }", "E0206"),
+    ("on layer { overlap gather with compute }", "E0206"),
+    ("on step { overlap gather with compute }", "E0206"),
     ("on step of *.attn.* { set schedule.prefetch = 1 }", "E0206"),
     ("conflicts with t", "E0204"),
     ("refines m.tt", "E0221"),

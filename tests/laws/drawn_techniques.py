@@ -192,7 +192,7 @@ class Writer:
 
     def rule(self) -> str:
         """Draw a rule with one to three effects."""
-        self.element = element = str(self.one_of(*ELEMENTS))
+        self.element = element = str(self.one_of(*(e for e in ELEMENTS if e != "layer")))
         text = f"  on {element}"
         if element != "step" and self.chance(2):
             text += f" of {self.pattern(element)}"
@@ -230,7 +230,7 @@ class Writer:
             return Stratum.NUMERICS, f"fuse as {self.one_of('a', 'b')}"
         if element in TENSORS:
             return self.movement(element)
-        return Stratum.SCHEDULE, "overlap gather with compute"
+        return Stratum.COST, "add 1 us to cost.host"
 
     def write(self, cell: Cell) -> str:
         """Draw a write to a cell."""

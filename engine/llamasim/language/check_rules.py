@@ -277,6 +277,12 @@ def _run(scope: RuleScope, effect: Run) -> None:
 
 
 def _overlap(scope: RuleScope, effect: Overlap) -> None:
+    if scope.rule.element in ("layer", "step"):
+        scope.infer.report(
+            "E0206", f"`overlap` is for what moves, and this rule is on {scope.rule.element}",
+            [(effect.span, "nothing of it moves"),
+             (name_in(scope.rule.span, scope.rule.element), "here")],
+            help=("write a rule on the tensor that moves, such as `on weight`",))
     scope.word(effect.what, OVERLAPPABLE, "obligation", effect.span)
     scope.word(effect.stream, STREAMS, "stream", effect.span)
     share = effect.share
