@@ -71,11 +71,18 @@ def _techniques(search: Iterable[Path]) -> list[str]:
 def _like(name: str, full_names: Sequence[str]) -> str | None:
     """Return the known technique that a name means: by its last part first, then by the whole."""
     last = {n.rpartition(".")[2]: n for n in reversed(full_names)}
+    if inside := next((n for n in full_names if n.startswith(f"{name}.")), None):
+        return inside
     tail = name.rpartition(".")[2]
     if tail in last:
         return last[tail]
     close = nearest(tail, last)
     return nearest(name, full_names) or (last[close] if close else None)
+
+
+def technique_like(name: str, search: Sequence[Path]) -> str | None:
+    """Return the technique of some folders that a name means, if it is near one."""
+    return _like(name, _techniques(search))
 
 
 def _labels(span: Span | None, text: str) -> tuple[Label, ...]:

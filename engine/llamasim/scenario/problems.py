@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from llamasim.diagnostics import Diagnostic, Label, Source, Span, nearest
+from llamasim.scenario.habits import alike, meant
 
 
 def error(
@@ -28,7 +29,7 @@ def error(
 def did_you_mean(name: str, known: Iterable[str], what: str) -> tuple[str, ...]:
     """Return help lines: the nearest known name, and all of them where they are few."""
     pool = sorted(known)
-    close = nearest(name, pool)
+    close = meant(name, pool) or nearest(name, pool)
     lines = [] if close is None else [f"did you mean `{close}`?"]
     if pool and (len(pool) <= 24 or close is None):
         shown = ", ".join(pool[:24]) + (", ..." if len(pool) > 24 else "")
@@ -71,8 +72,21 @@ def yaml_syntax(source: Source, problem: Any) -> Diagnostic:
     context = str(getattr(problem, "context", "") or "")
     return error(
         "E0502", "this is not valid YAML", span, said or "here",
-        why=f"the YAML reader stopped {context}" if context else "", help=_syntax_help(said),
+        why=f"the YAML reader stopped {context}" if context else "",
+        help=_habit_help(lines[max(line - 1, 0) : line + 1], column) or _syntax_help(said),
     )
+
+
+def _habit_help(lines: Sequence[str], column: int) -> tuple[str, ...]:
+    """Return ways out of what YAML stumbles over because it means something elsewhere."""
+    if any(text.lstrip().startswith("//") for text in lines):
+        return ("write remarks behind `#`",)
+    at = lines[-1][max(column - 1, 0) : column + 1]
+    if "%" in at:
+        return ("write shares as `80 %`, with the sign behind the number",)
+    if "*" in at:
+        return ('put patterns in quotes: `"*.attn.*"`',)
+    return ()
 
 
 def _bad_line(lines: Sequence[str]) -> int:
@@ -160,8 +174,12 @@ def merge_not_mapping(span: Span) -> Diagnostic:
 def unknown_key(key: str, where: str, known: Iterable[str], span: Span) -> Diagnostic:
     """E0505: a key that the table does not have."""
     place = f"`{where}`" if where else "a scenario"
-    return error("E0505", f"{place} has no key `{key}`", span, "unknown key",
-                 help=did_you_mean(key, known, "known keys"))
+    ways = did_you_mean(key, known, "known keys")
+    if "=" in key:
+        ways = (f"write `{key.partition('=')[0].strip()}: `, with a colon and a space",)
+    elif key[:1].isdigit():
+        ways = ("write numbers without commas, as `16384 tok` or `16_384 tok`",)
+    return error("E0505", f"{place} has no key `{key}`", span, "unknown key", help=ways)
 
 
 def missing(path: str, span: Span, doc: str, example: str) -> Diagnostic:
@@ -186,7 +204,7 @@ def unknown_word(path: str, text: str, options: Iterable[str], span: Span) -> Di
 def unknown_id(kind: str, text: str, known: Iterable[str], span: Span) -> Diagnostic:
     """E0511: a name that the catalog does not have."""
     pool = list(known)
-    close = nearest(text, pool)
+    close = nearest(text, pool) or alike(text, pool)
     ways = [f"did you mean `{close}`?"] if close else []
     ways.append(f"list them with `llamasim catalog {kind}`")
     if kind != "instances":

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterable
 from collections.abc import Mapping as Map
 
+from llamasim.assets import rules_dir
 from llamasim.diagnostics import Diagnostic, Span
+from llamasim.language.missing import technique_like
 from llamasim.scenario import problems
 from llamasim.scenario.nodes import Entry, Mapping, Node, Scalar, Sequence
 from llamasim.scenario.spec import Choice, Use, Value
@@ -76,9 +78,18 @@ def _bad_name(key: Scalar) -> Diagnostic:
         why = "a technique is named with its module: `family.module.technique`"
     else:
         why = "a technique is `module.technique`, or `module.technique as NAME`"
+    close = technique_like(text, [rules_dir()])
+    ways = ("see `llamasim doc` for all techniques and their modules",)
     return problems.error("E0514", f"`{text}` is not the name of a technique", key.span,
                           "not a technique", why=why,
-                          help=("see `llamasim doc` for all techniques and their modules",))
+                          help=(*((f"did you mean `{close}`?",) if close else ()), *ways))
+
+
+def _parameter(name: str) -> str:
+    if "=" in name:
+        left, _, right = name.partition("=")
+        return f"write `{left.strip()}: {right.strip()}`"
+    return "parameters are words such as `degree`"
 
 
 def _read_args(
@@ -103,7 +114,7 @@ def _read_args(
         elif not _NAME.fullmatch(name):
             reading.add(problems.error("E0514", f"`{shorten(name)}` cannot name a parameter",
                                        item.key.span, "not a name",
-                                       help=("parameters are words such as `degree`",)))
+                                       help=(_parameter(name),)))
         elif (value := _value(reading, f"{path}.{name}", item)) is not None:
             args[name], spans[name] = value, span
     return args, spans, scope

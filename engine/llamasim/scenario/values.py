@@ -12,9 +12,11 @@ import attrs
 from llamasim.diagnostics import Diagnostic, Span
 from llamasim.scenario import problems
 from llamasim.scenario.fields import Field
+from llamasim.scenario.habits import units_of
 from llamasim.scenario.nodes import MAX_FINDINGS, Mapping, Node, Scalar, Sequence
-from llamasim.units import UNITS, Quantity, parse_quantity
+from llamasim.units import TIME, UNITS, Quantity, parse_quantity
 from llamasim.units.quantity import QuantityError
+from llamasim.units.spelling import or_list
 
 
 class Enough(Exception):  # noqa: N818 - ends a reading, never reaches a user
@@ -149,7 +151,12 @@ def read_quantity(reading: Reading, field: Field, path: str, node: Scalar) -> Qu
     except QuantityError as reason:
         ways: tuple[str, ...] = (way,) if way else ()
         if reason.unit is not None:
-            ways = (*problems.did_you_mean(reason.unit, UNITS, "units")[:1], *ways)
+            known = units_of(reason.unit, wanted)
+            near = [u for u, unit in UNITS.items() if unit.dimension == wanted]
+            close = problems.did_you_mean(reason.unit, near, "units")[:1] if near else ()
+            guess = (f"did you mean {or_list(known)}?",) if known else tuple(
+                c for c in close if c.startswith("did"))
+            ways = (*guess, *ways)
         reading.add(problems.error("E0508", f"`{path}` needs a number"
                                    + ("" if wanted.is_ratio else f" of {wanted}"), node.span,
                                    str(reason), help=ways or ("write a plain number",)))
@@ -163,6 +170,8 @@ def read_quantity(reading: Reading, field: Field, path: str, node: Scalar) -> Qu
         reading.add(problems.error("E0508", f"`{path}` needs a unit", node.span, f"of {wanted}",
                                    help=(f"write `{field.key}: {node.text.strip()} {unit}`",)))
         return None
+    if quantity.dimension / TIME == wanted and field.example.endswith("/s"):
+        way = f"write `{field.key}: {node.text.strip()}/s`"
     reading.add(problems.error(
         "E0508", f"`{path}` is {wanted}, and `{shorten(node.text)}` is {quantity.dimension}",
         node.span, f"{wanted} is expected here", help=(way or "write a plain number",)))
@@ -187,6 +196,7 @@ def _in_range(reading: Reading, field: Field, path: str, node: Scalar, value: fl
         problem = "is closer to 0 than anything real"
     elif field.high is not None and value > field.high:
         problem = "is too large"
+        limits = limits if field.high < 2**62 else f"at most {field.high:.3g}, in base units"
     else:
         return True
     reading.add(problems.error("E0509", f"`{path}` {problem}", node.span, limits,
