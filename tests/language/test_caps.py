@@ -93,10 +93,10 @@ def test_depth_is_capped(nest: Callable[[int], str]) -> None:
 
 
 def test_lets_that_double_are_refused() -> None:
-    """Fourteen lines that each use the one before twice say 2^14 x 7 nodes; sixty say 2^60."""
+    """Nine lines that each use the one before twice say about 2^12 nodes; sixty say 2^60."""
     first = "let x0 = model.layers\n"
     lines = [f"let x{i} = x{i - 1} + x{i - 1}\n" for i in range(1, 60)]
-    assert accepted("technique t {\n" + first + "".join(lines[:12]) + "}\n")
+    assert accepted("technique t {\n" + first + "".join(lines[:9]) + "}\n")
     finding = refused("technique t {\n" + first + "".join(lines) + "}\n")
     assert finding.message == (
         f"with its names written out, this file has more than {MOST_EXPANDED:,} nodes")
@@ -179,3 +179,21 @@ def test_large_files_are_answered_in_time(name: str, size: int) -> None:
         found = found + check(Program({module.name: module}))
     render(found)
     assert time.process_time() - start < LONGEST_S
+
+
+def test_numbers_are_capped() -> None:
+    assert accepted("const a: Real = 1e30\n")
+    for number in ("1e31", "9" * 40, "1e400", "1e999999999"):
+        assert refused(f"const a: Real = {number}\n").message == "this number is too large"
+
+
+def test_exponents_of_quantities_are_capped() -> None:
+    """Squares of squares of squares have dimensions that nobody could print."""
+    assert found_in(HEAD + "const a: Real = 2 bit ^ 8 / 1 bit ^ 8\n") == []
+    for power in ("9", "1e30", "-9"):
+        (finding,) = found_in(HEAD + f"const a: Real = 2 bit ^ {power} / 1 bit ^ {power}\n")[:1]
+        assert finding.code == "E0201"
+    lets = "let x0 = weight.bytes\n" + "".join(
+        f"let x{i} = x{i - 1} * x{i - 1}\n" for i in range(1, 9))
+    found = found_in(f"{HEAD}technique t {{\n{lets}on op {{ add x8 to cost.flops }}\n}}\n")
+    assert "Data^256" in render(found)

@@ -13,7 +13,7 @@ MOST_NODES = 10_000
 #: Expressions within one another.
 MOST_DEPTH = 64
 #: Nodes of all expressions of a file, each name replaced by what it stands for.
-MOST_EXPANDED = 100_000
+MOST_EXPANDED = 20_000
 #: Weights and ops that the techniques of a file bring, beside each other's too.
 MOST_BROUGHT = 500
 #: Exponent of a quantity that has a dimension.
