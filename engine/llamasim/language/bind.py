@@ -19,7 +19,7 @@ from llamasim.language.ast import (
     Technique,
 )
 from llamasim.language.evaluate import EvalError, Missing, equal, evaluate
-from llamasim.language.types import TYPES, Type
+from llamasim.language.types import TRUTHS, TYPES, Type
 from llamasim.language.values import Symbol, Value, show_value
 from llamasim.units import Quantity
 
@@ -155,20 +155,21 @@ def _given(
     value: Value = Symbol(given) if isinstance(given, str) else given
     problem = type_problem(value, kind)
     if problem is not None:
-        return None, _refused("E0231", param, span, problem, env, kind)
+        return None, _refused("E0231", param, value, span, problem, env, kind)
     if param.domain is not None:
         outside = domain_problem(value, param.domain, env)
         if outside is not None:
-            return None, _refused("E0232", param, span, outside, env, kind)
+            return None, _refused("E0232", param, value, span, outside, env, kind)
     return value, None
 
 
 def _refused(
-    code: str, param: Param, span: Span, problem: str, env: ConstantEnv, kind: Type
+    code: str, param: Param, value: Value, span: Span, problem: str, env: ConstantEnv, kind: Type
 ) -> Diagnostic:
     allowed = domain_text(param.domain, env)
     text = f"{param.type} in {allowed}" if allowed else param.type
-    example = show_default(param, kind)
+    truth = TRUTHS.get(str(value.name).lower()) if isinstance(value, Symbol) else None
+    example = truth if truth and kind.kind == "bool" else show_default(param, kind)
     way = f"give a value in {allowed}, such as `{param.name}: {example}`" if allowed else (
         f"write for example `{param.name}: {example}`"
     )

@@ -35,7 +35,7 @@ from llamasim.language.check_refines import ring_through
 from llamasim.language.check_rules import check_rule
 from llamasim.language.check_writes import with_unit
 from llamasim.language.evaluate import EvalError, Missing, evaluate
-from llamasim.language.infer import TRUTHS, Infer
+from llamasim.language.infer import Infer
 from llamasim.language.infer_arithmetic import within
 from llamasim.language.kinds import Kind, Known
 from llamasim.language.load import Program
@@ -49,7 +49,7 @@ from llamasim.language.scope import (
     kind_of_type,
     name_in,
 )
-from llamasim.language.types import TYPES
+from llamasim.language.types import TRUTHS, TYPES
 from llamasim.language.vocabulary import BRING_FIELDS, BUILTIN_AXES, OP_KINDS
 from llamasim.units import NONE
 

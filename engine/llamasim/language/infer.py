@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from types import MappingProxyType
 
 import attrs
 
@@ -24,6 +23,7 @@ from llamasim.language.caps import MOST_FINDINGS
 from llamasim.language.infer_arithmetic import arithmetic, same_dimension
 from llamasim.language.kinds import ANY, BOOL, Kind, Known, Read, either, negative, number
 from llamasim.language.narrow import NO_FACTS, Facts, every, facts_of
+from llamasim.language.types import TRUTHS
 from llamasim.language.vocabulary import ROOTS, VOCABULARY, Attribute
 from llamasim.units import NONE, UNITS
 from llamasim.units.spelling import or_list, units_meant
@@ -290,11 +290,6 @@ class Infer:
 
 #: As many words as a message lists.
 _FEW = 6
-#: How truth is written elsewhere.
-TRUTHS: Mapping[str, str] = MappingProxyType(
-    {"true": "true", "yes": "true", "false": "false", "no": "false", "none": "false",
-     "null": "false"}
-)
 
 
 def kind_of(attribute: Attribute) -> Kind:

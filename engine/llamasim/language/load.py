@@ -173,7 +173,9 @@ def load(
     for name in wanted:
         module_name = name.rpartition(".")[0]
         module = program.modules.get(module_name)
-        if module is not None and name not in program.modules and not program.technique(name):
+        if module is None or name in program.modules or program.technique(name):
+            continue
+        if not any(_in(module, d) for d in loading.diagnostics):  # else it may be in what is broken
             loading.diagnostics.append(missing.not_in_module(name, module, search, at.get(name)))
     return program, loading.diagnostics
 
@@ -220,6 +222,12 @@ def spoken_of(
         elif isinstance(item, Test) and Conflicts in kinds:
             found += [(g.target, g.span) for g in item.givens if g.what == "use" and g.target]
     return found
+
+
+def _in(module: Module, found: Diagnostic) -> bool:
+    """Whether a finding is an error in a module's file."""
+    return found.is_error and any(label.span.source.name == module.span.source.name
+                                  for label in found.labels if label.primary)
 
 
 def find_file(module: str, search: Iterable[Path]) -> Path | None:

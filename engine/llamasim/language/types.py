@@ -32,6 +32,11 @@ class Type:
     example: str = ""
 
 
+#: How truth is written elsewhere.
+TRUTHS: Mapping[str, str] = MappingProxyType(
+    {"true": "true", "yes": "true", "false": "false", "no": "false", "none": "false",
+     "null": "false"}
+)
 #: What types of other languages, and units taken for types, are called here.
 ELSEWHERE: Mapping[str, str] = MappingProxyType(
     {

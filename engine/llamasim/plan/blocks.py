@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import attrs
 
 from llamasim.diagnostics import Diagnostic
+from llamasim.language.names import NAMES
 from llamasim.plan.copies import saved_copies
 from llamasim.plan.flow import Flow, flow
 from llamasim.plan.gradients import gathers_in_use, reductions
@@ -131,10 +132,17 @@ def _unresolved_sums(flows: Iterable[Flow]) -> list[Diagnostic]:
                     "E0410",
                     f"`{tensor}` is a partial sum over `{f.axis}` that no rule resolves",
                     why="its producer contracts a dim that is split, and an op reads the result",
-                    help=(f"add `on activation of {tensor} {{ reduce over {f.axis} }}`",),
+                    help=(f"add `on activation of {_pattern(tensor)} {{ reduce over {f.axis} }}`",),
                 )
             )
     return found
+
+
+def _pattern(tensor: str) -> str:
+    """Return the pattern by which rules reach a tensor of a block."""
+    own = tensor.removesuffix(".input")
+    bare = any(n.text == own and n.place != "layer" for n in NAMES)
+    return tensor if bare else f"*.{tensor}"
 
 
 def _unresolved_grads(passes: Passes, weights: tuple[str, ...]) -> list[Diagnostic]:
@@ -143,7 +151,7 @@ def _unresolved_grads(passes: Passes, weights: tuple[str, ...]) -> list[Diagnost
             "E0411",
             f"the gradient of `{tensor}` is a partial sum over `{axis}` that no rule resolves",
             why="ops that read it whole split their work over the axis",
-            help=(f"add `on activation_grad of *.{tensor} during backward "
+            help=(f"add `on activation_grad of {_pattern(tensor)} during backward "
                   f"{{ reduce over {axis} }}`",),
         )
         for axis, tensor in unresolved_gradients(passes)

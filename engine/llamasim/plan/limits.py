@@ -30,17 +30,17 @@ def limits(applied: Applied) -> list[Diagnostic]:
 
 
 def _movements(facts: BlockFacts) -> Iterator[Diagnostic]:
-    for (element, name), obligations in facts.obligations.items():
+    for (element, _), obligations in facts.obligations.items():
         for o in obligations:
             if (element, o.verb) not in _MOVES:
-                yield _refused(f"`{o.verb} over {o.axis}` on {element} ({name})", o.site)
+                yield _refused(f"`{o.verb} over {o.axis}` on {element}", o.site)
 
 
 def _places(facts: BlockFacts) -> Iterator[Diagnostic]:
     for (element, name), placed in facts.places.items():
         where = placed.where
         if element not in _PLACED or (element == "op" and where not in _PLACES_OF_OPS):
-            yield _refused(f"`place on {where}` of {element} ({name})", "")
+            yield _refused(f"`place on {where}` of {element}", "")
         elif element == "op" and placed.share < 1:
             yield _refused(f"a share of op {name} on the {where}", "")
         elif element == "activation" and facts.block.activations[name].per_context:
@@ -52,7 +52,7 @@ def _shards(facts: BlockFacts) -> Iterator[Diagnostic]:
     for (element, name), shards in facts.shards.items():
         for dim, axis in shards:
             if element not in _SHARDED:
-                yield _refused(f"`shard {dim} over {axis}` on {element} ({name})", "")
+                yield _refused(f"`shard {dim} over {axis}` on {element}", "")
             elif dim not in _dims(facts, element, name):
                 yield Diagnostic(
                     "W0403", f"{element} `{name}` has no dim `{dim}`; it stays whole over `{axis}`",

@@ -70,6 +70,12 @@ def _size(instance: Instance, axis: Axis, names: Names) -> tuple[int, Diagnostic
         help=(f"mend the rule, or give `{instance.name}` other parameters",))
 
 
+def _separate(name: str) -> tuple[str, ...]:
+    """Return the list that a text of several names stands for."""
+    names = name.replace(",", " ").split()
+    return (f"write `order: [{', '.join(names)}]`",) if len(names) > 1 else ()
+
+
 def _unknown_axes(scenario: Scenario, sizes: Mapping[str, int]) -> list[Diagnostic]:
     known = sorted({*sizes, *DEFAULT_ORDER})
     found = []
@@ -81,7 +87,7 @@ def _unknown_axes(scenario: Scenario, sizes: Mapping[str, int]) -> list[Diagnost
                 Diagnostic(
                     "E0414", f"no technique in use declares an axis `{name}`",
                     (Label(span, "the mesh has no such axis"),) if span else (),
-                    help=(*((f"did you mean `{near}`?",) if near else ()),
+                    help=(*_separate(name), *((f"did you mean `{near}`?",) if near else ()),
                           f"axes here: {', '.join(known)}"),
                 )
             )
@@ -115,11 +121,13 @@ def _does_not_divide(
     labels = [Label(i.use.span, f"{n} = {sizes[n]}", k == 0)
               for k, (n, (i, _)) in enumerate(sorted(owners.items()))]
     devices = scenario.spans.get("cluster")
+    count = f"{scenario.cluster.devices} device{'s' if scenario.cluster.devices != 1 else ''}"
     if devices is not None:
-        labels.append(Label(devices, f"{scenario.cluster.devices} devices", primary=False))
+        labels.append(Label(devices, count, primary=False))
     return Diagnostic(
         "E0404",
-        f"{text} = {product} does not divide the {scenario.cluster.devices} devices",
+        f"{text} = {product} does not divide {count}" if len(sizes) > 1 else
+        f"{text} does not divide {count}",
         tuple(labels),
         why=f"what the other axes leave becomes `{REMAINDER}`, so they must divide the devices",
         help=(f"use a multiple of {product} devices, or lower a degree",),

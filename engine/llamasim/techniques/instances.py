@@ -65,13 +65,16 @@ def instantiate(
     for use in sorted(scenario.use, key=lambda u: (u.technique, u.instance)):
         found = program.technique(use.technique)
         if found is None:
-            continue  # `load` has said so
+            diagnostics += _only_a_module(use, program)
+            continue  # `load` has said what else there is to say
         module, technique = found
         params, said = bind(module, technique, use.args, use.arg_spans, use.span)
         diagnostics += said
         if not any(d.is_error for d in said):
             models, said = _models(use, technique, params, scenario.model)
             diagnostics += said
+            if said:
+                continue  # what reads the model would only say so again
             instances.append(_instance(use, module, technique, params, models))
     return instances, diagnostics + _conflicts(instances)
 
@@ -102,6 +105,7 @@ def _models(
     found: dict[str, Graph] = {}
     diagnostics: list[Diagnostic] = []
     named: dict[str, str] = {}
+    unknown: set[str] = set()
     for member in technique.members:
         if isinstance(member, Param) and member.type == "Model":
             value = params.get(member.name)
@@ -113,7 +117,8 @@ def _models(
         model = main if wanted == "model" else catalog.get_model(wanted)
         if model is not None:
             found[name] = resolve(model, name)
-        elif wanted not in (named[n] for n in found):
+        elif wanted not in unknown:
+            unknown.add(wanted)
             diagnostics.append(_unknown_model(use, name, wanted))
     return found, diagnostics
 
@@ -125,6 +130,19 @@ def _unknown_model(use: Use, name: str, wanted: str) -> Diagnostic:
         (Label(use.arg_spans.get(name, use.span), "not in the catalog"),),
         help=(f"did you mean `{near}`?" if near else "`llamasim catalog models` lists them",),
     )
+
+
+def _only_a_module(use: Use, program: Program) -> list[Diagnostic]:
+    """Return the finding that `use` names a rule file and none of its techniques."""
+    module = program.modules.get(use.technique)
+    own = [i.name for i in module.items if isinstance(i, Technique)] if module else []
+    if not own:
+        return []
+    return [Diagnostic(
+        "E0221", f"`{use.technique}` is a rule file, not a technique",
+        (Label(use.span, "a technique of it is needed"),),
+        help=(f"write `{use.technique}.{own[0]}`" if len(own) == 1 else
+              "write one of " + ", ".join(f"`{use.technique}.{n}`" for n in own),))]
 
 
 def _conflicts(instances: Sequence[Instance]) -> list[Diagnostic]:
