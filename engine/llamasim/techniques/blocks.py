@@ -21,7 +21,7 @@ from llamasim.techniques.collect import (
     token_span,
 )
 from llamasim.techniques.defaults import base_bits, phases_of
-from llamasim.techniques.elements import element_names, full_name, selected
+from llamasim.techniques.elements import matched, texts
 from llamasim.techniques.environment import Env
 from llamasim.techniques.merge import conflict, merge
 from llamasim.techniques.mesh import Mesh
@@ -51,17 +51,8 @@ class Space:
 def targets(use: RuleUse, block: Block, index: int | None) -> list[str]:
     """Return the elements of a block that a rule's patterns select."""
     rule, scope = use.rule, use.instance.use.scope
-    found = element_names(block, rule.element)
-    chosen = {
-        real for name, real in found.items()
-        if selected(block, full_name(block, index, name), rule.globs, (), scope)
-    }
-    left_out = {
-        real for name, real in found.items()
-        if rule.excepts and selected(
-            block, full_name(block, index, name), rule.excepts, (), None)
-    }
-    return sorted(chosen - left_out)
+    globs, excepts = texts(rule.globs), texts(rule.excepts)
+    return list(matched(block, index, rule.element, globs, excepts, scope))
 
 
 def any_selected(use: RuleUse, graph: Graph) -> bool:

@@ -8,7 +8,7 @@ from llamasim.diagnostics import Diagnostic, Label
 from llamasim.language import EvalError, Missing, Symbol, Value, evaluate
 from llamasim.language.ast import Bring, BringField, Effect, Glob, Rule, Write
 from llamasim.model.graph import Block
-from llamasim.techniques.elements import element_names, full_name, selected
+from llamasim.techniques.elements import element_names, matched, texts
 from llamasim.techniques.environment import Env
 from llamasim.techniques.graft import Brought, Grafts
 from llamasim.techniques.instances import Instance
@@ -84,10 +84,11 @@ def _targets(block: Block, member: Bring, scope: str | None) -> list[str]:
     """Return the ops that a `bring` names: products to stand beside, any op to follow."""
     index = block.layers[0] if block.layers else None
     kinds = {op.name: op.kind for op in block.ops}
+    chosen = matched(block, index, "op", texts(member.globs), (), scope)
     return [
         n for n in element_names(block, "op")
         if (member.after or kinds[n] == "matmul")
-        and selected(block, full_name(block, index, n), member.globs, (), scope)
+        and n in chosen
     ]
 
 

@@ -22,7 +22,7 @@ from llamasim.language.ast import (
     Write,
 )
 from llamasim.model.graph import Block
-from llamasim.techniques.elements import element_names, full_name, selected
+from llamasim.techniques.elements import matched, texts
 from llamasim.techniques.environment import Env
 from llamasim.techniques.instances import Instance
 from llamasim.techniques.mesh import Mesh
@@ -94,11 +94,8 @@ def _matches(
     block: Block, index: int, patterns: Sequence[tuple[Instance, Rule]]
 ) -> tuple[Hashable, ...]:
     return tuple(
-        tuple(
-            selected(
-                block, full_name(block, index, n), rule.globs, rule.excepts, instance.use.scope)
-            for n in element_names(block, rule.element)
-        )
+        matched(block, index, rule.element, texts(rule.globs), texts(rule.excepts),
+                instance.use.scope)
         for instance, rule in patterns
     )
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from llamasim.language import glob_matches
 from llamasim.language.ast import Glob
 from llamasim.model.graph import Block, Op
+
+#: What a pattern needs to tell one layer from another.
+_DIGIT = re.compile(r"\d")
 
 
 def element_names(block: Block, element: str) -> dict[str, str]:
@@ -26,31 +31,58 @@ def element_names(block: Block, element: str) -> dict[str, str]:
     return {"": ""}
 
 
-def full_name(block: Block, index: int | None, name: str) -> str:
+def texts(globs: Iterable[Glob]) -> tuple[str, ...]:
+    """Return patterns as they are written."""
+    return tuple(g.text for g in globs)
+
+
+def matched(
+    block: Block, index: int | None, element: str, globs: tuple[str, ...],
+    excepts: tuple[str, ...], scope: str | None,
+) -> tuple[str, ...]:
+    """Return the elements of a block that patterns and a scope select, those of `excepts` apart."""
+    if index is not None and not any(_DIGIT.search(t) for t in (*globs, *excepts, scope or "")):
+        index = 0  # no pattern tells one layer from another
+    names = tuple(element_names(block, element).items())
+    return _matched(block.owner, index, names, globs, excepts, scope)
+
+
+@lru_cache(maxsize=8192)
+def _matched(
+    owner: str, index: int | None, names: tuple[tuple[str, str], ...], globs: tuple[str, ...],
+    excepts: tuple[str, ...], scope: str | None,
+) -> tuple[str, ...]:
+    chosen, left_out = set(), set()
+    for name, real in names:
+        full = full_name(index, name)
+        if selected(owner, full, globs, scope):
+            chosen.add(real)
+        if excepts and selected(owner, full, excepts, None):
+            left_out.add(real)
+    return tuple(sorted(chosen - left_out))
+
+
+def full_name(index: int | None, name: str) -> str:
     """Return the name that globs see: `layers.3.attn.q`, or the bare name outside layers."""
     if index is None:
         return name
     return f"layers.{index}.{name}" if name else f"layers.{index}"
 
 
-def selected(
-    block: Block, name: str, globs: Iterable[Glob], excepts: Iterable[Glob], scope: str | None
-) -> bool:
-    """Whether an element's full name is within a rule's patterns (if it has any)."""
-    chosen = tuple(globs)
-    if chosen and not any(_names(g.text, block, name) for g in chosen):
+def selected(owner: str, name: str, globs: Sequence[str], scope: str | None) -> bool:
+    """Whether an element's full name is within patterns (if there are any) and a scope (if there
+    is one); `owner` is the model that it belongs to.
+    """
+    if globs and not any(_names(g, owner, name) for g in globs):
         return False
-    if any(_names(g.text, block, name) for g in excepts):
-        return False
-    return scope is None or _names(scope, block, name)
+    return scope is None or _names(scope, owner, name)
 
 
-def _names(glob: str, block: Block, name: str) -> bool:
+def _names(glob: str, owner: str, name: str) -> bool:
     """Whether a pattern names an element; one that begins with a model's name, only that model's.
     """
-    owner = f"{block.owner}."
-    if glob.startswith(owner):
-        return glob_matches(glob, owner + name)
+    if glob.startswith(f"{owner}."):
+        return glob_matches(glob, f"{owner}.{name}")
     return glob_matches(glob, name)
 
 

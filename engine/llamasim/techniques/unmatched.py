@@ -10,7 +10,7 @@ from llamasim.language.reach import Names, nearest_pattern
 from llamasim.model.graph import Graph
 from llamasim.techniques import blocks
 from llamasim.techniques.collect import RuleUse
-from llamasim.techniques.elements import element_names, full_name, selected
+from llamasim.techniques.elements import element_names, matched, texts
 from llamasim.techniques.instances import Instance
 
 _NAMED = (*TENSORS, "op")
@@ -51,9 +51,8 @@ def _elements(rules: Iterable[RuleUse], instance: Instance) -> tuple[str, ...]:
 def _within(graph: Graph, elements: Sequence[str], scope: str) -> bool:
     """Whether a scope holds any element of some kinds; where there are none, it has no say."""
     return not elements or any(
-        selected(b, full_name(b, index, name), (), (), scope)
-        for b in graph.blocks for e in elements for name in element_names(b, e)
-        for index in (b.layers or (None,))
+        matched(b, index, e, (), (), scope)
+        for b in graph.blocks for e in elements for index in (b.layers or (None,))
     )
 
 
@@ -69,9 +68,8 @@ def _selects(graph: Graph, use: RuleUse) -> bool:
     if use.instance.use.scope is None:
         return blocks.any_selected(use, graph)
     return any(
-        selected(b, full_name(b, index, name), rule.globs, rule.excepts, None)
-        for b in graph.blocks for name in element_names(b, rule.element)
-        for index in (b.layers or (None,))
+        matched(b, index, rule.element, texts(rule.globs), texts(rule.excepts), None)
+        for b in graph.blocks for index in (b.layers or (None,))
     )
 
 

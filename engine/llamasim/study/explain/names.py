@@ -202,7 +202,7 @@ def _names(case: Case, wanted: tuple[str, ...]) -> list[str]:
         for index in facts.block.layers or (None,):
             for element in wanted:
                 for alias in element_names(facts.block, element):
-                    found[full_name(facts.block, index, alias)] = None
+                    found[full_name(index, alias)] = None
     return list(found)
 
 
