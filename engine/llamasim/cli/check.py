@@ -55,7 +55,7 @@ def _check_rules(path: Path, rules: tuple[Path, ...], pedantic: bool) -> list[Di
     module, program, said = load_file(path, [*rules, rules_dir()])
     if module is None:
         return said
-    found = [*said, *check_module(module, program), *unknown_in_tests(module)]
+    found = [*said, *check_module(module, program, said), *unknown_in_tests(module)]
     if pedantic and not any(d.is_error for d in found):
         from llamasim.language.pedantic import pedantic as advice
 

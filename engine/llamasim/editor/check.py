@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llamasim.assets import rules_dir
+from llamasim.catalog import unknown_in_tests
 from llamasim.diagnostics import Diagnostic
 from llamasim.editor.document import Document
 from llamasim.language import bind, check_module, load, load_file
@@ -23,7 +24,9 @@ def findings(document: Document) -> list[Diagnostic]:
     texts = {**document.texts, own: document.source.text}
     module, program, said = load_file(
         document.path, [*document.folders, rules_dir()], texts)
-    return said if module is None else said + check_module(module, program)
+    if module is None:
+        return said
+    return [*said, *check_module(module, program, said), *unknown_in_tests(module)]
 
 
 def is_scenario(text: str) -> bool:

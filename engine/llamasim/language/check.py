@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
 from llamasim.diagnostics import Diagnostic, Label, Span
@@ -39,8 +41,14 @@ def check(program: Program) -> list[Diagnostic]:
     return found
 
 
-def check_module(module: Module, program: Program) -> list[Diagnostic]:
-    """Return what is wrong with one module; the program says what its imports declare."""
+def check_module(
+    module: Module, program: Program, said: Sequence[Diagnostic] = ()
+) -> list[Diagnostic]:
+    """Return what is wrong with one module; the program says what its imports declare.
+
+    `said` is what was found when it was read: where statements were not understood, what they may
+    have declared is not missed.
+    """
     too_large = expansion_problem(module)
     if too_large is not None:
         return [too_large]
@@ -65,6 +73,10 @@ def check_module(module: Module, program: Program) -> list[Diagnostic]:
     if any(i.module not in program.modules for i in module.imports):
         # What is not found may be what the missing module declares.
         diagnostics = [d for d in diagnostics if not _could_be_imported(d)]
+    lost = {d.labels[0].span.line for d in said if d.is_error and d.code in _UNREAD}
+    if lost:
+        diagnostics = [d for d in diagnostics
+                       if not _could_be_lost(d) and d.labels[0].span.line not in lost]
     return list(dict.fromkeys(diagnostics))[:MOST_FINDINGS]
 
 
@@ -81,6 +93,16 @@ def whole_scope(module: Module, program: Program) -> ModuleScope:
 
 def _could_be_imported(found: Diagnostic) -> bool:
     return found.code == "E0216" or (found.code == "E0207" and " axis" in found.message)
+
+
+#: Findings behind which a statement, or the rest of one, is not understood.
+_UNREAD = ("E0101", "E0104", "E0105", "E0106")
+#: Findings that a declaration or a use that was not understood may explain.
+_LOST = ("E0202", "E0211", "E0212", "E0221", "E0230", "E0233", "W0201", "W0203", "W0206")
+
+
+def _could_be_lost(found: Diagnostic) -> bool:
+    return found.code in _LOST or _could_be_imported(found)
 
 
 def _edition(module: Module) -> Diagnostic:

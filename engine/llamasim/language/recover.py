@@ -16,7 +16,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 from llamasim.diagnostics import Diagnostic, Source
 from llamasim.language.caps import MOST_ERRORS
 from llamasim.language.follow import Parser, accepted, fits
-from llamasim.language.keywords import KEYWORDS, STATEMENTS
+from llamasim.language.keywords import EFFECTS, ITEMS, KEYWORDS, MEMBERS, STATEMENTS
 from llamasim.language.syntax import character_error, token_error
 from llamasim.units import UNITS
 
@@ -34,6 +34,14 @@ _SKIP = re.compile(
 _NOT_A_STATEMENT = re.compile(r"[ \t]*[.(,/*+^]")
 
 
+#: A word that can stand wherever another begins a statement: `on` is also part of statements.
+_BESIDE = {
+    **dict.fromkeys((w.upper() for w in ITEMS), "CONST"),
+    **dict.fromkeys((w.upper() for w in MEMBERS), "LET"),
+    **dict.fromkeys((w.upper() for w in EFFECTS), "DROP"),
+}
+
+
 def _too_deep(ip: Parser) -> bool:
     return len(ip.parser_state.state_stack) > _MOST_STATES
 
@@ -41,6 +49,15 @@ def _too_deep(ip: Parser) -> bool:
 def _pop(ip: Parser) -> None:
     ip.parser_state.state_stack.pop()
     ip.parser_state.value_stack.pop()
+
+
+def _probe(ip: Parser) -> Parser:
+    """Return a parser to try words on; Lark adds to lists of trees in place, so they are copied."""
+    probe = ip.copy(deepcopy_values=False)
+    values = probe.parser_state.value_stack
+    values[:] = [Tree(v.data, list(v.children), v.meta) if isinstance(v, Tree) else v
+                 for v in values]
+    return probe
 
 
 @attrs.define
@@ -97,7 +114,7 @@ class Recovery:
         behind = ip.parser_state.value_stack[-2:]
         if [getattr(v, "type", "") for v in behind] != ["NUMBER", "NAME"] or behind[1] in UNITS:
             return False
-        probe = ip.copy(deepcopy_values=False)
+        probe = _probe(ip)
         _pop(probe)
         diagnostic, meant = token_error(self.source, behind[1], probe)
         if meant is None:
@@ -148,7 +165,9 @@ class Recovery:
     def _take(self, ip: Parser, token: Token, match: re.Match[str]) -> bool:
         """Drop states until a token fits, and feed it; False leaves the parser as it was."""
         depth = len(ip.parser_state.state_stack)
-        drops = next((d for d in range(depth) if fits(ip, token.type, d)), depth)
+        beside = _BESIDE.get(token.type, token.type)
+        drops = next((d for d in range(depth)
+                      if fits(ip, token.type, d) and fits(ip, beside, d)), depth)
         self._probes += drops + 1
         if drops == depth:
             return False
