@@ -92,7 +92,7 @@ def _usage(error: click.ClickException) -> int:
     from llamasim.diagnostics import Diagnostic, nearest, render
 
     words = error.format_message().rstrip(".")
-    help_: tuple[str, ...] = ("`llamasim --help` lists the commands",)
+    help_: tuple[str, ...] = (_ALL,)
     context = getattr(error, "ctx", None)
     if isinstance(error, click.NoSuchOption):
         near = nearest(error.option_name, error.possibilities or [])
@@ -100,14 +100,26 @@ def _usage(error: click.ClickException) -> int:
         help_ = ((f"did you mean `{near}`?",) if near else ()) + (_see(context),)
     elif isinstance(error, click.UsageError) and "No such command" in words:
         name = words.split("'")[1] if "'" in words else ""
-        near = nearest(name, COMMANDS)
-        words = f"there is no command `{name}`"
-        help_ = (f"did you mean `llamasim {near}`?", *help_) if near else help_
+        words, help_ = f"there is no command `{name}`", _commands(context, name)
     elif context is not None:
         help_ = (*_near_choice(error), _see(context))
     diagnostic = Diagnostic("E0701", words[:1].lower() + words[1:], help=help_)
     click.echo(render([diagnostic]), err=True)
     return 2
+
+
+_ALL = "`llamasim --help` lists the commands"
+
+
+def _commands(context: click.Context | None, name: str) -> tuple[str, ...]:
+    """Return ways out of a command that there is not, here or below another one."""
+    from llamasim.diagnostics import nearest
+
+    below = list(getattr(context.command, "commands", {})) if context and context.parent else []
+    near = nearest(name, below or COMMANDS)
+    path = f"llamasim {context.info_name}" if context and below else "llamasim"
+    listed = f"there are: {', '.join(f'`{path} {c}`' for c in below)}" if below else _ALL
+    return (f"did you mean `{path} {near}`?", listed) if near else (listed,)
 
 
 def _near_choice(error: click.ClickException) -> tuple[str, ...]:

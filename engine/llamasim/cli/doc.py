@@ -31,13 +31,18 @@ def command(
     name: str | None, rules: tuple[Path, ...], as_json: bool, markdown: bool
 ) -> None:
     """List all techniques, or say what one of them (NAME) does and takes."""
+    from llamasim.language.cells import CELLS
+
     found = dict(_techniques([*rules, rules_dir()]))
     chosen = {k: v for k, v in found.items()
               if name is None or k == name or name in k.split(".") or k.startswith(f"{name}.")}
     if not chosen:
         short = {k.rpartition(".")[2]: k for k in found}
         near = nearest(str(name), [*found, *short])
+        cell = CELLS.get(str(name))
         stop([Diagnostic("E0710", f"there is no technique `{name}`", help=(
+            *((f"`{name}` is a cell: {cell.doc} `llamasim explain SCENARIO {name}@NAME` derives "
+               "its value",) if cell else ()),
             *((f"did you mean `{short.get(near, near)}`?",) if near else ()),
             "`llamasim doc` lists them all"))], as_json=as_json)
     if as_json:

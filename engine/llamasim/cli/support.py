@@ -121,10 +121,18 @@ def results_folder(out: Path, name: str) -> Path:
 
 
 def rule_files(paths: Iterable[Path]) -> list[Path]:
-    """Return files as given, and of folders the rule files below them."""
+    """Return files as given, and of folders the rule files below them; a folder without any ends
+    the command, because whoever names one expects something to be done.
+    """
     found: list[Path] = []
     for path in paths:
-        found += sorted(path.rglob("*.rules")) if path.is_dir() else [path]
+        below = sorted(path.rglob("*.rules")) if path.is_dir() else [path]
+        if not below:
+            stop([Diagnostic(
+                "E0707", f"there is no rule file below `{path}`",
+                help=("give a folder that holds files ending in .rules, or such a file",
+                      "begin one with `llamasim new technique NAME`"))])
+        found += below
     return found
 
 

@@ -36,6 +36,9 @@ def command(files: tuple[Path, ...]) -> None:
                 click.echo(f"FAILED {place} {outcome.title}: got {outcome.actual}")
                 say(outcome.diagnostics)
     click.echo(f"{passed} passed, {failed} failed")
+    if not passed + failed:
+        click.echo('no tests: a rule file says what should hold in `test "WHAT" { ... }`; '
+                   "`llamasim new technique NAME` writes one")
     if failed:
         raise SystemExit(2)
 

@@ -15,6 +15,8 @@ from llamasim.language.keywords import STATEMENTS
 #: How each statement is written; what may be left out is left out where it is rare.
 FORMS: Mapping[str, str] = MappingProxyType(
     {
+        "edition": "edition 2026",
+        "module": "module FAMILY.FILE",
         "import": "import FAMILY.FILE",
         "source": 'source NAME = "TEXT"',
         "const": "const NAME: TYPE = VALUE",

@@ -151,6 +151,10 @@ def _no_cell(text: str, left: str, element: str, owners: tuple[str, ...]) -> Dia
         return Diagnostic(
             "E0712", f"{element} has no cell `{left.partition('.')[2]}`", label,
             help=(*((f"did you mean `{element}.{near}`?",) if near else ()), _list(element)))
+    if left.partition(".")[0] in _BLOCKS:
+        return Diagnostic(
+            "E0712", f"`{left}` names an element and no cell of it", label,
+            help=(f"say what of it: `weight.bytes@{left}`, or `comm@{left}`",))
     known = [*DERIVED, *CELLS, "comm", "step.seconds", *(f"memory.{m}" for m in MEMORY),
              *(f"{o}.{c}" for c, owners in DERIVED.items() for o in owners)]
     near = nearest(left, known)
@@ -160,6 +164,10 @@ def _no_cell(text: str, left: str, element: str, owners: tuple[str, ...]) -> Dia
               f"derived: {', '.join(f'{c} of {_either(o)}' for c, o in DERIVED.items())}, comm, "
               "memory.weights and its like, step.seconds",
               f"cells that rules write: {', '.join(CELLS)}"))
+
+
+#: How names of elements begin.
+_BLOCKS = ("layers", "embed", "head", "final_norm", "entry")
 
 
 def _either(owners: tuple[str, ...]) -> str:

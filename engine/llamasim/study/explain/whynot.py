@@ -134,6 +134,10 @@ def _full_name(scenario: Scenario, name: str) -> tuple[str | None, list[Diagnost
     if fits:
         return None, [Diagnostic("E0710", f"several techniques are called `{name}`",
                                  help=(f"name one in full: {', '.join(fits)}",))]
+    inside = [k for k in known if k.startswith(f"{name}.")]
+    if inside:
+        return None, [Diagnostic("E0710", f"`{name}` is a rule file, not a technique",
+                                 help=(f"name one of it: {', '.join(inside)}",))]
     short = {k.rpartition(".")[2]: k for k in known}
     near = nearest(name, [*known, *short])
     return None, [Diagnostic("E0710", f"there is no technique `{name}`", help=(
