@@ -89,14 +89,22 @@ class _Remarks:
         return "  " + texts[0] + "".join(f" {t.lstrip('# ')}" for t in texts[1:])
 
     def opening(self, span: Span) -> str:
-        """Return the remark on the line that opens a block."""
+        """Return the remark on the line that opens a block, the last one of its head."""
         index = self.taken
         if index < len(self.remarks):
             remark = self.remarks[index]
-            if remark.line == span.line and not remark.alone:
+            if remark.line == self._brace(span) and not remark.alone:
                 self.taken += 1
                 return f"  {remark.text}"
         return ""
+
+    def _brace(self, span: Span) -> int:
+        """Return the line on which a block opens; the first one where nothing does."""
+        for number in range(span.line, span.end_line + 1):
+            code = _PIECES.sub("", self.lines[number - 1]).rstrip()
+            if code.endswith("{"):
+                return number
+        return span.line
 
     def closing(self, span: Span) -> Iterable[str]:
         """Return the remarks before the end of a block."""

@@ -11,8 +11,8 @@ from llamasim.diagnostics import Span
 from llamasim.language import ast
 from llamasim.language.show_expr import show_expr
 from llamasim.language.show_parts import show_effect, show_head, show_range
+from llamasim.language.wrap import WIDTH, wrapped
 
-WIDTH = 100
 _INDENT = "  "
 
 
@@ -109,7 +109,8 @@ class _Printer:
 
     def _statement(self, span: Span, indent: str, doc: str, text: str) -> None:
         self._lead(span, indent, doc)
-        self.lines.append(f"{indent}{text}{self.layout.behind(span)}")
+        self.lines += wrapped(text, indent)
+        self.lines[-1] += self.layout.behind(span)
 
     def _lead(self, span: Span, indent: str, doc: str) -> None:
         for line in self.layout.before(span):
@@ -124,7 +125,8 @@ class _Printer:
         self, span: Span, indent: str, doc: str, head: str, body: Sequence[Callable[[str], None]]
     ) -> None:
         self._lead(span, indent, doc)
-        self.lines.append(f"{indent}{head} {{{self.layout.opening(span)}")
+        self.lines += wrapped(f"{head} {{", indent)
+        self.lines[-1] += self.layout.opening(span)
         for write in body:
             write(indent + _INDENT)
         for line in self.layout.closing(span):
@@ -145,18 +147,29 @@ class _Printer:
         return lambda indent: self._member(member, indent)
 
     def _member(self, member: ast.Member, indent: str) -> None:
-        if not isinstance(member, ast.Rule):
-            self._statement(member.span, indent, member.doc, show_head(member, self.expr))
-            return
         head = show_head(member, self.expr)
+        if isinstance(member, ast.Bring) and len(indent + head) > WIDTH and member.fields:
+            self._bring(member, indent, head)
+            return
+        if not isinstance(member, ast.Rule):
+            self._statement(member.span, indent, member.doc, head)
+            return
         effects = [show_effect(e, self.expr) for e in member.effects]
         inline = f"{head} {{ {effects[0]} }}" if effects else f"{head} {{ }}"
         fits = len(effects) < 2 and not self.layout.busy(member.span)
-        if fits and (not effects or len(indent + inline) <= WIDTH or len(head) > WIDTH):
+        if fits and (not effects or len(indent + inline) <= WIDTH):
             self._statement(member.span, indent, member.doc, inline)
             return
         body = [self._line(e.span, t) for e, t in zip(member.effects, effects, strict=True)]
         self._block(member.span, indent, member.doc, head, body)
+
+    def _bring(self, member: ast.Bring, indent: str, text: str) -> None:
+        """Write a long `bring` with its fields on lines of their own."""
+        head, _, fields = text.rpartition(" { ")
+        self._lead(member.span, indent, member.doc)
+        self.lines += wrapped(f"{head} {{", indent)
+        self.lines += wrapped(fields.removesuffix(" }"), indent + _INDENT, "")
+        self.lines.append(f"{indent}}}{self.layout.behind(member.span)}")
 
     def _line(self, span: Span, text: str) -> Callable[[str], None]:
         return lambda indent: self._statement(span, indent, "", text)
