@@ -93,7 +93,7 @@ def test_a_draft_runs_within_the_steps() -> None:
     """Four runs of the draft on one token each, and one of the target on five."""
     plan = plan_of(decoding(attrs.evolve(
         use("serving.speculative.draft_model"), args={"draft": "llama-3.2-1b"})))
-    draft = ops(block(plan, "drafter.dense"), "decode")
+    draft = ops(block(plan, "draft.dense"), "decode")
     assert {w.runs for w in draft} == {4.0}
     assert next(w for w in draft if w.name == "attn.q").rows_share == pytest.approx(1 / 5)
     assert {w.runs for w in ops(block(plan), "decode")} == {1.0}
@@ -179,3 +179,19 @@ def test_nothing_is_kept_before_the_first_layer_that_is_trained() -> None:
     assert frozen.saved_per_token == 0
     assert trained.work["backward"]
     assert trained.saved_per_token > 0
+
+
+def test_a_scope_reaches_a_further_model_by_its_name() -> None:
+    """The draft's weights in 8 bits, the target's as they are; 1,235,814,400 parameters, of which
+    973,078,528 are the layers' products.
+    """
+    speculative = attrs.evolve(
+        use("serving.speculative.draft_model"), args={"draft": "llama-3.2-1b"})
+    scoped = attrs.evolve(use("quantization.int8.int8_weights"), scope="draft.*")
+    plain = plan_of(decoding(speculative))
+    given = decoding(speculative, scoped)
+    plan = plan_of(given)
+    assert block(plan).weight_bytes == block(plain).weight_bytes
+    layer, before = (block(p, "draft.dense").weight_bytes for p in (plan, plain))
+    scales = sum(2 * n for n in (2048, 512, 512, 2048, 8192, 8192, 2048))
+    assert before - layer == 973_078_528 / 16 - scales

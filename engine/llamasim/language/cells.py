@@ -104,9 +104,10 @@ _CELLS = (
          "Share of the tensor that takes room of its own; the rest is another tensor's storage, "
          "used again. Base: 1."),
     Cell("kv.attended", ("kv_cache",), TOKEN, Stratum.LAYOUT, ("cap",),
-         "Most cached tokens that a query reads, of those that the cache keeps. Base: all."),
+         "Most cached tokens that a query reads, of those that the cache keeps. Base: all.",
+         phased=True),
     Cell("kv.tokens", ("kv_cache",), TOKEN, Stratum.LAYOUT, ("cap",),
-         "Most tokens of a sequence that the cache keeps. Base: no bound."),
+         "Most tokens of a sequence that the cache keeps. Base: no bound.", phased=True),
     Cell("numerics.bits", TENSORS, DATA, Stratum.NUMERICS, _SET, "Bits an element holds at rest. "
          "Base: the workload's dtype (gradients: the weight's; optimizer: 32 bit a moment; "
          "masks: 8 bit)."),

@@ -157,8 +157,21 @@ def _not_empty(infer: Infer, tokens: tuple[Expr, Expr], kinds: list[Kind]) -> No
                          "token back", help=("swap the ends",))
 
 
+def _for_all_phases(scope: RuleScope, effect: Effect) -> None:
+    """Advise on what holds in every phase, whatever `during` says."""
+    if scope.rule.phases and isinstance(effect, Shard | Place | Drop | Keep | Fuse):
+        verb = type(effect).__name__.lower()
+        scope.infer.diagnostics.append(Diagnostic(
+            "W0205", f"`{verb}` holds for all phases, whatever `during` says",
+            (Label(name_in(scope.rule.span, "during"), "has no effect on it"),
+             Label(effect.span, "this effect", primary=False)),
+            severity="warning",
+            help=("leave `during` out, or write the effect in a rule of its own",)))
+
+
 def _effects(scope: RuleScope) -> None:
     for effect in scope.rule.effects:
+        _for_all_phases(scope, effect)
         if scope.infer.full:
             return
         _CHECKS[type(effect)](scope, effect)

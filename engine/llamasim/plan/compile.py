@@ -29,18 +29,21 @@ def compile_plan(scenario: Scenario) -> tuple[Plan | None, list[Diagnostic]]:
 
 
 def build(
-    graph: Graph, program: Program, scenario: Scenario, *, frozen: bool = False
+    graph: Graph, program: Program, scenario: Scenario, *, beside: frozenset[str] = frozenset()
 ) -> tuple[Plan | None, list[Diagnostic]]:
-    """Apply checked rules to a model and lower the result, with the models that run beside it."""
-    applied, diagnostics = apply(graph, program, scenario, frozen=frozen)
+    """Apply checked rules to a model and lower the result, with the models that run beside it.
+
+    Where the model itself runs beside another, `beside` are the uses that have it run.
+    """
+    applied, diagnostics = apply(graph, program, scenario, beside=beside)
     if applied is None or any(d.is_error for d in diagnostics):
         return None, diagnostics
     plan, said = lower(applied, scenario)
     diagnostics += said
-    if plan is None or not applied.extras:
+    if plan is None or not applied.extras or beside:
         return plan, diagnostics
     plan, said = with_extras(
-        plan, applied, scenario, lambda g, s: build(g, program, s, frozen=True)
+        plan, applied, scenario, lambda g, s, u: build(g, program, s, beside=u)
     )
     if plan is None:
         return None, diagnostics + said

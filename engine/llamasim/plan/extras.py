@@ -17,22 +17,19 @@ from llamasim.plan.spec import BlockPlan, Chunk, CommWork, OpWork, Plan, Work
 from llamasim.scenario.spec import Scenario
 from llamasim.techniques.applied import Applied, ExtraRun
 
-#: Lowers a further model under some scenario.
-Lower = Callable[[Graph, Scenario], tuple[Plan | None, list[Diagnostic]]]
+#: Lowers a further model under some scenario, given the uses that run further models.
+Lower = Callable[[Graph, Scenario, frozenset[str]], tuple[Plan | None, list[Diagnostic]]]
 
 
 def with_extras(
     plan: Plan, applied: Applied, scenario: Scenario, lower: Lower
 ) -> tuple[Plan | None, list[Diagnostic]]:
     """Return the plan with the further models that its techniques run."""
-    running = {e.instance for e in applied.extras}
+    running = frozenset(e.instance for e in applied.extras)
     diagnostics: list[Diagnostic] = []
     for extra in applied.extras:
-        under = attrs.evolve(
-            scenario, model=extra.graph.model,
-            use=tuple(u for u in scenario.use if u.instance not in running),
-        )
-        other, said = lower(extra.graph, under)
+        under = attrs.evolve(scenario, model=extra.graph.model)
+        other, said = lower(extra.graph, under, running)
         diagnostics += [
             attrs.evolve(d, message=f"for {extra.name} ({extra.graph.model.name}): {d.message}")
             for d in said if d.is_error

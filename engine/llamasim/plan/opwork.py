@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import attrs
@@ -29,7 +29,7 @@ def op_work(
     if step.kind in ("matmul", "router"):
         work = _matmul(local, index, step, part)
     elif step.kind in _ATTENTION:
-        work = _attention(local, index, step, part, cached=phase in ("prefill", "decode"))
+        work = _attention(local, index, step, part, phase)
     else:
         work = _pointwise(local, index, step, part)
     if rows_by_sequence:
@@ -71,7 +71,8 @@ def _global_dim(local: Local, weight: str, name: str) -> int:
     return next((d.size for d in local.facts.block.weights[weight].dims if d.name == name), 1)
 
 
-def _attention(local: Local, index: int, step: Step, part: Part, *, cached: bool) -> OpWork:
+def _attention(local: Local, index: int, step: Step, part: Part, phase: str) -> OpWork:
+    cached = phase in ("prefill", "decode")
     block = local.facts.block
     head_dim = block.activations[step.inputs[0]].features[0].granule
     if step.kind == "context":
@@ -93,7 +94,7 @@ def _attention(local: Local, index: int, step: Step, part: Part, *, cached: bool
     return OpWork(
         step.name, step.kind, part, rows_share=local.rows_used(index, step.inputs[0]),
         heads=heads, kv_heads=_kv_heads(local, step, heads), head_dim=head_dim,
-        causal_skip=step.kind == "fused_attention", window=attended(local),
+        causal_skip=step.kind == "fused_attention", window=attended(local, phase),
         read_per_token=moved_in, write_per_token=moved_out,
         read_per_pair=pair_in, write_per_pair=pair_out, read_per_kv_token=kv,
         kv_spans=read_spans(local, caches),
@@ -105,19 +106,20 @@ def _attention(local: Local, index: int, step: Step, part: Part, *, cached: bool
 
 
 def block_window(local: Local) -> int | None:
-    """Return the most cached tokens that a block keeps of a sequence, if bounded."""
-    return _least(local, ("kv.tokens",))
+    """Return the most cached tokens that a block keeps of a sequence while it decodes, if bounded.
+    """
+    return _least(local, ("kv.tokens",), "decode")
 
 
-def attended(local: Local) -> int | None:
-    """Return the most cached tokens that a query of a block reads, if bounded."""
-    return _least(local, ("kv.tokens", "kv.attended"))
+def attended(local: Local, phase: str) -> int | None:
+    """Return the most cached tokens that a query of a block reads in a phase, if bounded."""
+    return _least(local, ("kv.tokens", "kv.attended"), phase)
 
 
-def _least(local: Local, cells: tuple[str, ...]) -> int | None:
+def _least(local: Local, cells: tuple[str, ...], phase: str) -> int | None:
     caps = [
-        merged.cap for (element, _, _, cell), merged in local.facts.cells.items()
-        if element == "kv_cache" and cell in cells and merged.cap is not None
+        merged.cap for (element, _, during, cell), merged in local.facts.cells.items()
+        if element == "kv_cache" and cell in cells and during == phase and merged.cap is not None
     ]
     return int(min(caps)) if caps else None
 
@@ -206,29 +208,29 @@ def _with_cells(local: Local, step: Step, work: OpWork, phase: str) -> OpWork:
     """Apply what techniques wrote to the kernel's cells (to any of its fused ops)."""
     facts = local.facts
     adds = work.part != "weight_grad"  # what is added to a backward op is added once
-    scale = reads = writes = rows = launch_scale = 1.0
+    launch_scale = mean_over(step, lambda n: facts.merged("op", n, "cost.launch", phase).scale)
     fixed = per_token = extra_read = extra_write = launch_add = 0.0
     cap = memory_cap = 1.0
     for op in step.ops:
         flops = facts.merged("op", op.name, "cost.flops", phase)
-        read = facts.merged("op", op.name, "cost.read", phase)
-        write = facts.merged("op", op.name, "cost.write", phase)
-        launch = facts.merged("op", op.name, "cost.launch", phase)
-        scale, reads, writes = scale * flops.scale, reads * read.scale, writes * write.scale
-        launch_scale, launch_add = launch_scale * launch.scale, launch_add + launch.add
+        launch_add += facts.merged("op", op.name, "cost.launch", phase).add
         if adds:
             fixed, per_token = fixed + flops.add, per_token + flops.add_per_token
-            extra_read += read.add / 8
-            extra_write += write.add / 8
+            extra_read += facts.merged("op", op.name, "cost.read", phase).add / 8
+            extra_write += facts.merged("op", op.name, "cost.write", phase).add / 8
         cap = min(cap, facts.number("op", op.name, "cost.efficiency", 1.0, phase))
         memory_cap = min(memory_cap, facts.number("op", op.name, "cost.hbm_efficiency", 1.0, phase))
-        rows *= facts.number("op", op.name, "op.rows", 1.0, phase)
+    rows = mean_over(step, lambda n: facts.number("op", n, "op.rows", 1.0, phase))
     math = facts.symbol("op", step.ops[-1].name, "numerics.math", local.dtype, phase)
+    work = _fewer_rows(work, rows)
     place = _place(local, step)
-    if place == "host":
-        # One host does the work of all its devices that are at this layer.
-        sharing = local.on_one_host
-        scale, reads, writes = scale * sharing, reads * sharing, writes * sharing
+    # One host does the work of all its devices that are at this layer.
+    sharing = local.on_one_host if place == "host" else 1
+
+    def scaled(cell: str) -> float:
+        return sharing * mean_over(step, lambda n: facts.merged("op", n, cell, phase).scale)
+
+    scale, reads, writes = (scaled(c) for c in ("cost.flops", "cost.read", "cost.write"))
     return attrs.evolve(
         work,
         flops_scale=work.flops_scale * scale, flops_fixed=work.flops_fixed + fixed,
@@ -237,18 +239,37 @@ def _with_cells(local: Local, step: Step, work: OpWork, phase: str) -> OpWork:
         read_fixed=work.read_fixed + extra_read, write_fixed=work.write_fixed + extra_write,
         launch_scale=launch_scale, launch_add_s=launch_add,
         max_efficiency=cap, max_memory_efficiency=memory_cap,
-        rows_share=work.rows_share * rows, runs=work.runs * step_runs(local, step, phase),
+        runs=work.runs * step_runs(local, step, phase),
         math=str(math), place=place, pieces=step_pieces(step, facts),
         kernels=work.kernels * step.kernels,
     )
 
 
+def mean_over(step: Step, factor: Callable[[str], float]) -> float:
+    """Return a kernel's factor: the mean of its ops', of the products alone where it has any."""
+    products = [op for op in step.ops if op.kind in _ATTENTION]
+    factors = [factor(op.name) for op in products or step.ops]
+    return factors[0] if len(set(factors)) == 1 else sum(factors) / len(factors)
+
+
+def _fewer_rows(work: OpWork, share: float) -> OpWork:
+    """Return a kernel that handles a share of the step's rows; its weights are read all the same.
+    """
+    if share == 1.0:
+        return work
+    return attrs.evolve(
+        work,
+        rows_share=work.rows_share * share,
+        flops_scale=work.flops_scale * (share if work.kind in _ATTENTION else 1.0),
+        flops_per_token=work.flops_per_token * share,
+        read_per_token=work.read_per_token * share, write_per_token=work.write_per_token * share,
+        read_per_pair=work.read_per_pair * share, write_per_pair=work.write_per_pair * share,
+    )
+
+
 def step_runs(local: Local, step: Step, phase: str) -> float:
     """Return how often a kernel runs in a step."""
-    runs = 1.0
-    for op in step.ops:
-        runs *= local.facts.number("op", op.name, "op.runs", 1.0, phase)
-    return runs
+    return mean_over(step, lambda n: local.facts.number("op", n, "op.runs", 1.0, phase))
 
 
 def _place(local: Local, step: Step) -> Literal["device", "host"]:

@@ -32,20 +32,25 @@ class Passes:
     def forward(self) -> tuple[Work, ...]:
         """Return the forward pass (or prefill, or decode)."""
         work: list[Work] = []
-        on_host = False
+        facts = self.local.facts
+        where: dict[str, set[bool]] = {}  # on the device (False), on the host (True)
         for index, step in enumerate(self.steps):
-            made = self._kernel(index, step, "forward")
-            here = any(getattr(w, "place", "") == "host" for w in made)
-            if here != on_host:
-                work += activation_copies(self.local, step.inputs[:1], to_host=here)
-                on_host = here
-            work += made
-        if on_host:
-            work += activation_copies(self.local, self.steps[-1].outputs[:1], to_host=False)
+            here = facts.place("op", step.op.name) == "host"
+            for name in step.inputs:
+                lies = where.setdefault(name, {False})
+                if here not in lies:
+                    work += activation_copies(self.local, (name,), to_host=here)
+                    lies.add(here)
+            work += self._kernel(index, step, "forward")
+            where |= {name: {here} for name in step.outputs}
+        output = facts.block.output
+        if False not in where.get(output, {False}):
+            work += activation_copies(self.local, (output,), to_host=False)
         return tuple(work)
 
     def _kernel(self, index: int, step: Step, part: Part) -> list[Work]:
-        by_sequence = self.phase in ("prefill", "decode") and step.name in ("head", "sample")
+        # A prompt needs its last token's logits; a decode step those of every token it checks.
+        by_sequence = self.phase == "prefill" and self._makes_logits(step)
         phase = "forward" if self.phase == "backward" else self.phase
         work: list[Work] = [*forward_moves(self.local, index, "input", phase)]
         work += rotations(self.local, index, step.inputs[1:], phase)
@@ -61,6 +66,9 @@ class Passes:
         if by_sequence:
             work = [_by_sequence(w) for w in work]
         return work
+
+    def _makes_logits(self, step: Step) -> bool:
+        return self.local.facts.block.kind == "head" and step.kind != "norm"
 
     # --- backward ----------------------------------------------------------------------------
 

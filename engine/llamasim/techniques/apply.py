@@ -18,7 +18,7 @@ from llamasim.techniques.checks import claims, mesh_of, requirements
 from llamasim.techniques.classes import signatures
 from llamasim.techniques.collect import Collector, RuleUse
 from llamasim.techniques.environment import global_names, number
-from llamasim.techniques.instances import Instance, instantiate
+from llamasim.techniques.instances import Instance, about, instantiate
 from llamasim.techniques.ledger import ledger_rows
 from llamasim.techniques.mesh import Mesh
 from llamasim.techniques.stages import Stages, assign
@@ -26,14 +26,18 @@ from llamasim.techniques.unmatched import unmatched
 
 
 def apply(
-    graph: Graph, program: Program, scenario: Scenario, *, frozen: bool = False
+    graph: Graph, program: Program, scenario: Scenario, *, beside: frozenset[str] = frozenset()
 ) -> tuple[Applied | None, list[Diagnostic]]:
     """Return the graph with every fact filled in, or what is wrong with this combination.
 
-    A `frozen` model is run within the steps of another and never trained.
+    A model that runs within the steps of another is never trained; `beside` are the uses that have
+    it run.
     """
     names = global_names(scenario, graph)
+    frozen = bool(beside)
     instances, diagnostics = instantiate(scenario, program)
+    instances = [about(i, graph.blocks[0].owner) if i.use.instance in beside else i
+                 for i in instances]
     mesh, said = mesh_of(scenario, instances, names)
     diagnostics += said
     if mesh is None:
@@ -45,7 +49,8 @@ def apply(
     diagnostics += said
     rules = _rules(instances)
     if not frozen:
-        diagnostics += unmatched(graph, [r for r in rules if not r.implied])
+        others = {name for i in instances for name in i.models}
+        diagnostics += unmatched(graph, [r for r in rules if not r.implied], others)
     space = blocks.Space(scenario, names, mesh, tuple(rules), _refined(instances), frozen)
     step_collected = Collector()
     step, extras, said = blocks.step_facts(space, step_collected)

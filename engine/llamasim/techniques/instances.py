@@ -11,6 +11,8 @@ from llamasim.catalog.specs import Model
 from llamasim.diagnostics import Diagnostic, Label, Span, nearest
 from llamasim.language import Program, Symbol, Value, bind
 from llamasim.language.ast import (
+    Axis,
+    Bring,
     Conflicts,
     Const,
     Expr,
@@ -21,6 +23,7 @@ from llamasim.language.ast import (
     Param,
     Path,
     Refines,
+    Rule,
     Technique,
 )
 from llamasim.model import resolve
@@ -94,6 +97,18 @@ def _instance(
         functions={i.name: i for i in module.items if isinstance(i, Function)},
         models=models,
     )
+
+
+def about(instance: Instance, model: str) -> Instance:
+    """Return what a technique says of one of its further models: what names that model."""
+    kept = tuple(
+        m for m in instance.technique.members
+        if isinstance(m, Param | Let | Axis) or (
+            isinstance(m, Rule | Bring) and m.globs
+            and all(g.text.startswith(f"{model}.") for g in m.globs)
+        )
+    )
+    return attrs.evolve(instance, technique=attrs.evolve(instance.technique, members=kept))
 
 
 def _models(

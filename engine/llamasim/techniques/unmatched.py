@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from llamasim.diagnostics import Diagnostic, Label
 from llamasim.language.cells import TENSORS
@@ -16,17 +16,23 @@ from llamasim.techniques.instances import Instance
 _NAMED = (*TENSORS, "op")
 
 
-def unmatched(graph: Graph, rules: Sequence[RuleUse]) -> list[Diagnostic]:
-    """Return what is wrong with scopes, and which rules find no element of this model."""
+def unmatched(
+    graph: Graph, rules: Sequence[RuleUse], others: Collection[str] = ()
+) -> list[Diagnostic]:
+    """Return what is wrong with scopes, and which rules find no element of this model; those about
+    the `others` that run beside it are left to them.
+    """
     here = names_here(graph)
     found: dict[str, Diagnostic] = {}
     for use in rules:
         instance = use.instance
         scope = instance.use.scope
+        if scope is not None and scope.partition(".")[0] in others:
+            continue
         if scope is not None and not _within(graph, _elements(rules, instance), scope):
             problem = _scope(scope, instance, _elements(rules, instance), here)
             found.setdefault(f"{instance.use.instance} {scope}", problem)
-        elif use.rule.globs and not _elsewhere(use) and not _selects(graph, use):
+        elif use.rule.globs and not _elsewhere(use, others) and not _selects(graph, use):
             found[f"{use.key}"] = _rule(use, here)
     return list(found.values())
 
@@ -56,9 +62,8 @@ def _within(graph: Graph, elements: Sequence[str], scope: str) -> bool:
     )
 
 
-def _elsewhere(use: RuleUse) -> bool:
+def _elsewhere(use: RuleUse, others: Collection[str]) -> bool:
     """Whether a rule's patterns are all about a further model."""
-    others = use.instance.models
     return all(g.text.partition(".")[0] in others for g in use.rule.globs)
 
 
