@@ -127,7 +127,8 @@ def test_long_statements_break_where_a_reader_would() -> None:
         "where op.kind == matmul and 64 divides weight.dim_in { set numerics.bits = 8 bit }"
     ) == (
         "  on weight of {*.attn.q, *.attn.k, *.attn.v, *.attn.out} "
-        "except {*.bias, *.norm1, *.norm2}\n      where op.kind == matmul and 64 divides weight.dim_in {\n"
+        "except {*.bias, *.norm1, *.norm2}\n"
+        "      where op.kind == matmul and 64 divides weight.dim_in {\n"
         "    set numerics.bits = 8 bit\n  }"
     )
     assert member(

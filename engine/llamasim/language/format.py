@@ -100,7 +100,8 @@ class _Remarks:
 
     def _brace(self, span: Span) -> int:
         """Return the line on which a block opens; the first one where nothing does."""
-        for number in range(span.line, span.end_line + 1):
+        last = span.line if self._is_module(span) else span.end_line + 1
+        for number in range(span.line, last):
             code = _PIECES.sub("", self.lines[number - 1]).rstrip()
             if code.endswith("{"):
                 return number
