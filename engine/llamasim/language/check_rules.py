@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
-from llamasim.diagnostics import Span, nearest
+from llamasim.diagnostics import Diagnostic, Label, Span, nearest
 from llamasim.language.ast import (
     Drop,
     Effect,
@@ -258,6 +258,11 @@ def _place(scope: RuleScope, effect: Place) -> None:
             [(effect.span, "needs a tensor or an op")],
             help=("write a rule on weight and one on op",))
     share = effect.share
+    if share is not None and scope.rule.element == "op":
+        scope.infer.report(
+            "E0206", "an op runs in one place", [(effect.span, "a share of an op")],
+            help=(f"leave the share out, or say it of the op's weight: `on weight "
+                  f"{{ {effect.span.text} }}`",))
     scope.expr(effect, lambda: _share(scope, share, "`place`"), Stratum.NUMERICS)
 
 
