@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llamasim.language.calls import ASKED, PROVIDED, SCALARS
 from llamasim.language.bounds import told
+from llamasim.language.calls import ASKED, PROVIDED, SCALARS
 from llamasim.language.cells import (
     CELLS,
     ELEMENTS,
