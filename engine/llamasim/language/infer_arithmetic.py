@@ -38,23 +38,29 @@ def same_dimension(infer: Infer, expr: Binary, left: Kind, right: Kind) -> bool:
     if "any" in (left.name, right.name) or left.dimension == right.dimension:
         return True
     verb = {"+": "added", "-": "subtracted"}.get(expr.op, "compared")
-    ways = [f"write `{e.span.text} {unit_of(k.dimension)}` or so"
-            for e, k in ((expr.left, right), (expr.right, left))
-            if isinstance(e, Number) and e.unit is None]
-    ways += [f"write `{e.span.text} / s`" for e, k in ((expr.left, right), (expr.right, left))
-             if _lacks_time(infer, e, k)]
+    sides = [(expr.left, left, right), (expr.right, right, left)]
+    ways = []
+    for side in tuple(sides):
+        way = _with_unit(infer, side[0], side[2])
+        if way:
+            ways.append(way)
+            sides.sort(key=lambda s: s is not side)  # what is to be changed is underlined first
     infer.report(
         "E0201", f"{left.text} and {right.text} cannot be {verb}",
-        [(expr.left.span, left.text), (expr.right.span, right.text)],
+        [(e.span, k.text) for e, k, _ in sides],
         help=ways or ("bring both to one dimension, by a product or a quotient",))
     return False
 
 
-def _lacks_time(infer: Infer, expr: Expr, wanted: Kind) -> bool:
-    """Whether a literal is an amount where a rate is needed."""
-    if not isinstance(expr, Number) or expr.unit is None:
-        return False
-    return infer.look(expr).dimension / TIME == wanted.dimension
+def _with_unit(infer: Infer, expr: Expr, wanted: Kind) -> str | None:
+    """Return how a literal reads with the unit that it lacks."""
+    if not isinstance(expr, Number):
+        return None
+    if expr.unit is None:
+        return f"write `{expr.span.text} {unit_of(wanted.dimension)}` or so"
+    if infer.look(expr).dimension / TIME == wanted.dimension:
+        return f"write `{expr.span.text} / s`"
+    return None
 
 
 def unit_of(dimension: Dimension, bits: bool = False) -> str:

@@ -45,8 +45,12 @@ def _as_mapping(node: Node) -> tuple[str, ...]:
     if isinstance(node, Sequence):
         names = [i.text for i in node.items if isinstance(i, Scalar)]
         names += [i.entries[0].key.text for i in node.items if isinstance(i, Mapping) and i.entries]
+        names = [n if "." in n else technique_like(n, [rules_dir()]) or n for n in names[:4]]
         if names:
             return ("write it without dashes:\n" + "\n".join(f"  {n}: {{}}" for n in names[:4]),)
+    full = technique_like(node.text, [rules_dir()]) if isinstance(node, Scalar) else None
+    if full is not None:
+        return (f"write `use: {{{full}: {{}}}}`",)
     return ("write `module.technique: {parameter: value}`",)
 
 
