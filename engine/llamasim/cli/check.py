@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from llamasim.assets import rules_dir
+from llamasim.cli.sound import Sound
 from llamasim.cli.support import counted, point_to_page, rule_files, say
 from llamasim.diagnostics import Diagnostic, to_json
 
@@ -25,8 +26,11 @@ def command(
     """Check rule FILES (.rules) and scenarios (.yaml); without any, the shipped rules."""
     chosen = rule_files(files or (rules_dir(),))
     found: list[Diagnostic] = []
+    sound = Sound([*rules, rules_dir()], pedantic)
     for path in chosen:
-        found += _check(path, rules, pedantic)
+        if path.suffix != ".rules" or not sound.holds(path):
+            found += _check(path, rules, pedantic, sound)
+    sound.save()
     errors = sum(d.is_error for d in found)
     if as_json:
         click.echo(json.dumps({"errors": errors, "diagnostics": to_json(found)}, indent=2))
@@ -39,16 +43,20 @@ def command(
         raise SystemExit(2)
 
 
-def _check(path: Path, rules: tuple[Path, ...], pedantic: bool) -> list[Diagnostic]:
+def _check(
+    path: Path, rules: tuple[Path, ...], pedantic: bool, sound: Sound
+) -> list[Diagnostic]:
     if path.suffix in (".yaml", ".yml") or (not path.exists() and path.suffix != ".rules"):
         return _check_scenario(str(path))
     if path.suffix != ".rules":
         return [Diagnostic("E0707", f"{path} is neither a rule file nor a scenario",
                            help=("rule files end in .rules, scenarios in .yaml",))]
-    return _check_rules(path, rules, pedantic)
+    return _check_rules(path, rules, pedantic, sound)
 
 
-def _check_rules(path: Path, rules: tuple[Path, ...], pedantic: bool) -> list[Diagnostic]:
+def _check_rules(
+    path: Path, rules: tuple[Path, ...], pedantic: bool, sound: Sound
+) -> list[Diagnostic]:
     from llamasim.catalog import unknown_in_tests
     from llamasim.language import check_module, load_file
 
@@ -60,6 +68,8 @@ def _check_rules(path: Path, rules: tuple[Path, ...], pedantic: bool) -> list[Di
         from llamasim.language.pedantic import pedantic as advice
 
         found += advice(module, program)
+    if not found:
+        sound.note(path, module.name, (*program.modules, *program.mentioned))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import attrs
@@ -131,13 +132,22 @@ class _Loading:
         if problem is not None:
             self.diagnostics.append(problem)
             return None
-        module = kept.recall(path, source)
-        if module is None:
-            module, said = parse(source)
-            self.diagnostics += said
-            if module is not None and not said:
-                kept.keep(path, source, module)
+        module, found = _parsed(path.resolve(), source.name, source.text)
+        self.diagnostics += found
         return module
+
+
+@lru_cache(maxsize=256)
+def _parsed(path: Path, name: str, text: str) -> tuple[Module | None, tuple[Diagnostic, ...]]:
+    """Return the module of a text, once for all files of a run that import it."""
+    source = Source(name, text)
+    module = kept.recall(path, source)
+    if module is not None:
+        return module, ()
+    module, said = parse(source)
+    if module is not None and not said:
+        kept.keep(path, source, module)
+    return module, tuple(said)
 
 
 def load(
