@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.language.helpers import codes
+from tests.language.helpers import HEAD, codes, found_in
 
 
 @pytest.mark.parametrize("members", [
@@ -74,3 +74,15 @@ def test_unused_parameters_are_only_warned_of() -> None:
 def test_one_mistake_is_told_once() -> None:
     members = "let x = unknown.thing * 2 + 1 bit\non op where x > 3 s { fuse as y }"
     assert codes(members) == ["E0202"]
+
+
+@pytest.mark.parametrize(("members", "line"), [
+    ("on weight of *.attn.q\n during forwrd\n { gather over dp }", 5),
+    ("on op\n  { cap cost.efficiency at 1 }\nclaim loss: 1..2\n  from papr\n  note \"n\"", 7),
+    ("on activation\n of *.attn.q { shard seq\n over dq }", 6),
+])
+def test_a_label_is_on_the_line_of_its_word(members: str, line: int) -> None:
+    """Statements of several lines too: the word is marked, and not the whole."""
+    (found,) = found_in(f"{HEAD}technique t {{\n{members}\n}}\n")
+    assert found.labels[0].span.line == line
+    assert found.labels[0].span.line == found.labels[0].span.end_line

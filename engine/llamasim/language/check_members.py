@@ -27,13 +27,12 @@ from llamasim.language.ast import (
     Technique,
 )
 from llamasim.language.bind import ConstantEnv, domain_problem, type_problem
-from llamasim.language.bounds import COUNT, field_bounds
+from llamasim.language.bounds import COUNT
 from llamasim.language.caps import MOST_FINDINGS
 from llamasim.language.cells import Stratum
-from llamasim.language.check_globs import check_bring
+from llamasim.language.check_brings import check_brought
 from llamasim.language.check_refines import ring_through
 from llamasim.language.check_rules import check_rule
-from llamasim.language.check_writes import with_unit
 from llamasim.language.evaluate import EvalError, Missing, evaluate
 from llamasim.language.infer import Infer
 from llamasim.language.infer_arithmetic import within
@@ -50,8 +49,7 @@ from llamasim.language.scope import (
     name_in,
 )
 from llamasim.language.types import TRUTHS, TYPES
-from llamasim.language.vocabulary import BRING_FIELDS, BUILTIN_AXES, OP_KINDS
-from llamasim.units import NONE
+from llamasim.language.vocabulary import BUILTIN_AXES
 
 
 @attrs.define(slots=False)
@@ -291,53 +289,8 @@ class TechniqueCheck:
 
     def _bring(self, m: Bring) -> None:
         infer = self.infer(self.required)
-        if m.what not in ("weight", "op"):
-            infer.report("E0207", f"`bring {m.what}` brings nothing",
-                         [(name_in(m.span, m.what), "neither weight nor op")],
-                         help=("write `bring weight NAME on ...` or `bring op NAME after ...`",))
-        check_bring(m, self.scope.elements, infer)
-        seen: dict[str, Declared] = {}
-        for field in m.fields:
-            declare(seen, field.name, "field", field.span, infer.diagnostics)
-            self._bring_field(infer, field.name, field.span, field.value)
-        if m.what == "weight" and not {"dim_in", "dim_out"} <= set(seen):
-            lacking = " and ".join(f"`{n}`" for n in ("dim_in", "dim_out") if n not in seen)
-            infer.report("E0206", f"`{m.name}` lacks {lacking}",
-                         [(name_in(m.span, m.name), "a weight has two dims")],
-                         help=("add `dim_in: weight.dim_in, dim_out: rank` or so",))
+        check_brought(m, self.scope.elements, infer)
         self.done(infer)
-
-    def _bring_field(self, infer: Infer, name: str, span: Span, value: Expr) -> None:
-        wanted = BRING_FIELDS.get(name)
-        if wanted is None:
-            guess = nearest(name, BRING_FIELDS)
-            infer.report("E0206", f"`bring` has no field `{name}`",
-                         [(name_in(span, name), "unknown")],
-                         help=(f"did you mean `{guess}`?" if guess else
-                               f"fields are {', '.join(BRING_FIELDS)}",))
-            return
-        if wanted[0] == "bool":
-            infer.truth(value)
-        elif wanted[0] == "number":
-            kind = infer.number(value)
-            if kind.name == "number" and kind.dimension != (wanted[1] or NONE):
-                infer.report("E0201", f"`{name}` is {wanted[1]}, and this is {kind.text}",
-                             [(value.span, kind.text)],
-                             help=(f"write `{with_unit(value, wanted[1] or NONE)}`"
-                                   if kind.dimension.is_ratio else
-                                   f"divide or multiply it until it is {wanted[1]}",))
-            else:
-                within(infer, value, kind, field_bounds(name), f"`{name}`")
-        else:
-            self._kind(infer, value)
-
-    def _kind(self, infer: Infer, value: Expr) -> None:
-        word = infer.infer(value).word
-        if word is not None and word not in OP_KINDS:
-            guess = nearest(word, OP_KINDS)
-            infer.report("E0207", f"there is no kind of op `{word}`", [(value.span, "not a kind")],
-                         help=(f"did you mean `{guess}`?" if guess else
-                               f"write one of {', '.join(OP_KINDS)}",))
 
     def _rule(self, m: Rule) -> None:
         infer = self.infer(self.required)
@@ -354,12 +307,12 @@ def _no_elements(infer: Infer, what: str) -> None:
 
 
 def _last(span: Span, text: str) -> Span:
-    """Return where a word stands last in a statement of one line."""
-    line = span.source.line(span.end_line)
-    at = line.rfind(text)
-    if at < 0:
-        return span
-    return Span(span.source, span.end_line, at + 1, span.end_line, at + 1 + len(text))
+    """Return where a word stands last in a statement."""
+    for number in range(span.end_line, span.line - 1, -1):
+        at = span.source.line(number).rfind(text)
+        if at >= 0:
+            return Span(span.source, number, at + 1, number, at + 1 + len(text))
+    return span
 
 
 _CHECKS: Mapping[type, Callable[..., None]] = {

@@ -150,12 +150,13 @@ def keyword_name(name: str, span: Span, diagnostics: list[Diagnostic]) -> None:
 
 
 def name_in(span: Span, text: str) -> Span:
-    """Return where a word stands within a statement's first line; else the statement."""
-    line = span.source.line(span.line)
-    start = _find_word(line, text, span.column - 1)
-    if start < 0:
-        return span
-    return Span(span.source, span.line, start + 1, span.line, start + 1 + len(text))
+    """Return where a word stands first within a statement; else the statement."""
+    for number in range(span.line, span.end_line + 1):
+        start = _find_word(span.source.line(number), text,
+                           span.column - 1 if number == span.line else 0)
+        if start >= 0:
+            return Span(span.source, number, start + 1, number, start + 1 + len(text))
+    return span
 
 
 def _find_word(line: str, text: str, start: int) -> int:
