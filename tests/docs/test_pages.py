@@ -13,8 +13,9 @@ from tests.docs.reference import PAGE, generated, words
 
 #: Figures move when a fit improves; pages are written anew when they move by more than this.
 TOLERANCE = 0.05
-#: Commands that take longer than everything else together; the guide's own tests run them.
-LONG = {("optimize", "guide")}
+#: Commands that take longer than everything else together, or serve until they are ended; the guide
+#: and the editor have tests of their own.
+LONG = {("optimize", "guide"), ("lsp",)}
 
 
 @pytest.fixture

@@ -272,7 +272,7 @@ def test_it_listens_on_a_port(folder: Path) -> None:
             assert "hoverProvider" in client.begin(folder)
             said = call("lsp", "--tcp", str(port))
             assert said.code == 2
-            assert f"E0716]: cannot listen on port {port}" in said.err
+            assert f"E0718]: cannot listen on port {port}" in said.err
             client.end()
             assert process.wait(PATIENCE) == 0
 

@@ -44,7 +44,7 @@ def command(stdio: bool, port: int | None, rules: tuple[Path, ...]) -> None:
 
 def _without_extra(name: str) -> Diagnostic:
     return Diagnostic(
-        "E0715", f"the language server needs the package `{name.partition('.')[0]}`",
+        "E0717", f"the language server needs the package `{name.partition('.')[0]}`",
         why="who runs no editor needs none of it, so it is an extra",
         help=('install it beside llamasim: pip install "llamasim[lsp]"',
               'in a checkout: pip install -e ".[lsp]"'),
@@ -52,5 +52,5 @@ def _without_extra(name: str) -> Diagnostic:
 
 
 def _port_taken(port: int, error: OSError) -> Diagnostic:
-    return Diagnostic("E0716", f"cannot listen on port {port}", why=error.strerror or str(error),
+    return Diagnostic("E0718", f"cannot listen on port {port}", why=error.strerror or str(error),
                       help=("give --tcp another port",))
