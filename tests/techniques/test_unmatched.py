@@ -72,6 +72,15 @@ def test_a_scope_may_name_what_is_brought(tmp_path: Path) -> None:
     assert said(tmp_path, lora, "*.attn.*") == []
 
 
+def test_what_is_brought_nowhere_is_warned_of(tmp_path: Path) -> None:
+    """With the nearest op of this model; what only a scope leaves out is left out on purpose."""
+    bring = ("technique t {{\n  bring weight extra on {glob} {{ dim_in: weight.dim_in, "
+             "dim_out: weight.dim_out }}\n  on weight {{ set numerics.bits = 8 bit }}\n}}\n")
+    (found,) = said(tmp_path, bring.format(glob="*.mlp.shared.up"))
+    assert (found.code, found.help) == ("W0401", ("did you mean `*.mlp.up`?",))
+    assert said(tmp_path, bring.format(glob="*.mlp.up"), "*.attn.*") == []
+
+
 def test_patterns_of_a_further_model_are_looked_for_there(tmp_path: Path) -> None:
     """`draft.layers.*` is no pattern of the model at hand, and is not missed there."""
     draft = (

@@ -13,7 +13,7 @@ from llamasim.model.graph import Block, Graph
 from llamasim.scenario.spec import Scenario
 from llamasim.techniques import blocks
 from llamasim.techniques.applied import Applied, BlockFacts, Merged
-from llamasim.techniques.bring import brought_rules, unused_brings, with_brought
+from llamasim.techniques.bring import brought_rules, with_brought
 from llamasim.techniques.checks import claims, mesh_of, requirements
 from llamasim.techniques.classes import signatures
 from llamasim.techniques.collect import Collector, RuleUse
@@ -22,7 +22,7 @@ from llamasim.techniques.instances import Instance, about, instantiate
 from llamasim.techniques.ledger import ledger_rows
 from llamasim.techniques.mesh import Mesh
 from llamasim.techniques.stages import Stages, assign
-from llamasim.techniques.unmatched import unmatched
+from llamasim.techniques.unmatched import unmatched, unused_brings
 
 
 def apply(
@@ -83,8 +83,8 @@ def _with_brought(
         diagnostics += said
         used |= placed
         found.append(grown)
-    diagnostics += unused_brings(instances, used)
-    return attrs.evolve(graph, blocks=tuple(found)), diagnostics
+    whole = attrs.evolve(graph, blocks=tuple(found))
+    return whole, diagnostics + unused_brings(whole, instances, used)
 
 
 def _rules(instances: Sequence[Instance]) -> list[RuleUse]:

@@ -137,22 +137,3 @@ def _misfit(
         why=f"it is {widths[0]} wide, and what it replaces is {widths[1]} wide",
         help=("bring a last weight whose dim_out is the width that the readers expect",),
     )
-
-
-def unused_brings(
-    instances: Sequence[Instance], used: set[tuple[str, int]]
-) -> list[Diagnostic]:
-    """Warn of `bring`s whose pattern names nothing in this model."""
-    return [
-        Diagnostic(
-            "W0401", f"`bring {m.what} {m.name}` finds no op to stand at here",
-            (Label(m.globs[0].span, "no op has such a name"),
-             Label(i.use.span, "in `use`", primary=False)),
-            severity="warning",
-            help=("name matrix products after `on`, any ops after `after`",),
-        )
-        for i in instances for k, m in enumerate(i.technique.members)
-        if isinstance(m, Bring) and m.globs and (i.use.instance, k) not in used
-    ]
-
-

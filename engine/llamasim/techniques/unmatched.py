@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from llamasim.diagnostics import Diagnostic, Label
+from llamasim.language.ast import Bring
 from llamasim.language.cells import TENSORS
 from llamasim.language.reach import Names, nearest_pattern
 from llamasim.model.graph import Graph
@@ -35,6 +36,46 @@ def unmatched(
         elif use.rule.globs and not _elsewhere(use, others) and not _selects(graph, use):
             found[f"{use.key}"] = _rule(use, here)
     return list(found.values())
+
+
+def unused_brings(
+    graph: Graph, instances: Sequence[Instance], used: set[tuple[str, int]]
+) -> list[Diagnostic]:
+    """Return which `bring`s found no op of this model; a `scope` leaves some out on purpose.
+
+    `used` are those that found one, by instance and number of the member.
+    """
+    here, found = names_here(graph), []
+    for instance in instances:
+        for number, member in enumerate(instance.technique.members):
+            if not isinstance(member, Bring) or (instance.use.instance, number) in used:
+                continue
+            if instance.use.scope is None or not _at_ops(graph, member):
+                found.append(_bring(member, instance, here))
+    return found
+
+
+def _at_ops(graph: Graph, member: Bring) -> bool:
+    """Whether a `bring` would find an op without a scope."""
+    for block in graph.blocks:
+        kinds = {op.name: op.kind for op in block.ops}
+        for index in block.layers or (None,):
+            chosen = matched(block, index, "op", texts(member.globs), (), None)
+            if any(member.after or kinds[n] == "matmul" for n in chosen):
+                return True
+    return False
+
+
+def _bring(member: Bring, instance: Instance, here: Names) -> Diagnostic:
+    near = next(filter(None, (nearest_pattern(g.text, "op", here) for g in member.globs)), None)
+    return Diagnostic(
+        "W0401", f"`bring {member.what} {member.name}` finds no op to stand at here",
+        (Label(member.globs[0].span, "this model has no such op"),
+         Label(instance.use.span, "in `use`", primary=False)),
+        severity="warning",
+        help=(f"did you mean `{near}`?" if near else
+              "name matrix products after `on`, any ops after `after`",),
+    )
 
 
 def names_here(graph: Graph) -> Names:
