@@ -20,7 +20,8 @@ def said(given: str) -> list[tuple[str, tuple[str, ...]]]:
 
 @pytest.mark.parametrize("given", [
     "model llama_3_1_8b", "model deepseek_v3", "cluster h100_sxm_1", "cluster rtx_4090_4",
-    "cluster h100_8", "cluster a100_sxm_80gb_16", "workload training", "model llama_3_1_8b, cluster h100_sxm_64",
+    "cluster h100_8", "cluster a100_sxm_80gb_16", "workload training",
+    "model llama_3_1_8b, cluster h100_sxm_64",
 ])
 def test_names_of_the_catalog_pass(given: str) -> None:
     assert said(given) == []

@@ -232,6 +232,14 @@ class Writer:
             return self.movement(element)
         return Stratum.COST, "add 1 us to cost.host"
 
+    def second_model(self) -> str:
+        """Draw a further model that runs within the steps."""
+        times = self.one_of("1", "2", "max(0, p0 - 1)" if "p0" in self.names.get(NONE, []) else "4")
+        return (f"  param small: Model = llama_3_2_1b\n  model other = small\n"
+                f"  on step during {self.one_of(*PHASES)} {{ run other times {times} }}\n"
+                f"  on weight of other.{self.one_of('*', 'layers.0.*', 'embed')} "
+                "{ set numerics.bits = 8 bit }")
+
     def write(self, cell: Cell) -> str:
         """Draw a write to a cell."""
         verb = self.one_of(*cell.verbs)
@@ -276,7 +284,7 @@ class Writer:
             share = self.one_of("", "", "50 % ")
             return Stratum.NUMERICS, f"place {share}on {self.one_of(*PLACES)}"
         if shape <= 6 and element == "activation":
-            return Stratum.NUMERICS, "drop"
+            return Stratum.NUMERICS, self.one_of("drop", "drop", "keep")
         if shape == 7:
             self.below = Stratum.SCHEDULE
             share = self.one_of("0 %", "50 %", f"max(0, min({self.number(NONE, 1)}, 1))")
@@ -353,6 +361,8 @@ class Writer:
         if self.chance(8):
             place = self.one_of("*.norm1", "*.mlp.down", "head")
             lines.append(f"  bring op pass after {place} {{ kind: elementwise, read: 1 kB }}")
+        if self.chance(10):
+            lines.append(self.second_model())
         if not self.chance(4):
             lines.append("  on grad during backward { reduce over replicas }")
         lines += [self.rule() for _ in range(self.draw(st.integers(1, 4)))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -56,12 +57,20 @@ def _plain(plan: Plan, scenario: Scenario) -> dict[str, Any]:
     }
 
 
+def _axes(plan: Plan) -> Iterator[str]:
+    """Yield the axes outermost first, each with those that regroup its members."""
+    for axis in plan.axes:
+        inner = [f"{a.name} {a.size}" for a in plan.axes if a.inside == axis.name]
+        if axis.inside is None:
+            yield f"{axis.name} {axis.size}" + (f" ({', '.join(inner)} inside)" if inner else "")
+
+
 def _text(plan: Plan, scenario: Scenario) -> str:
     from llamasim.report.ablation import change_lines, measure_lines
     from llamasim.study.ablation import ablation
     from llamasim.study.measure import measure
 
-    lines = ["Mesh: " + (" x ".join(f"{a.name} {a.size}" for a in plan.axes) or "one device"), ""]
+    lines = ["Mesh: " + (" x ".join(_axes(plan)) or "one device"), ""]
     lines += measure_lines(measure(plan, scenario), serving=scenario.workload.serving)
     if scenario.use:
         lines += ["", *change_lines(ablation(scenario, plan)), "", *_ledger(plan)]

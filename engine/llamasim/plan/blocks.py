@@ -8,7 +8,7 @@ import attrs
 
 from llamasim.diagnostics import Diagnostic
 from llamasim.language.names import NAMES
-from llamasim.plan.copies import saved_copies
+from llamasim.plan.copies import gradient_copies, saved_copies
 from llamasim.plan.flow import Flow, flow
 from llamasim.plan.gradients import gathers_in_use, reductions
 from llamasim.plan.local import Local
@@ -60,7 +60,8 @@ def _pass(passes: Passes) -> tuple[Work, ...]:
     body = passes.backward() if passes.phase == "backward" else passes.forward()
     before = (*gathers_in_use(passes.local, passes.phase),
               *saved_copies(passes.local, passes.phase, kept_names(passes)))
-    return (*before, *body)
+    after = gradient_copies(passes.local) if passes.phase == "backward" else []
+    return (*before, *body, *after)
 
 
 def only_forward(plan: BlockPlan) -> BlockPlan:

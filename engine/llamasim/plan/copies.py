@@ -108,3 +108,21 @@ def saved_copies(local: Local, phase: str, kept: Iterable[str]) -> list[CommWork
                  hidden=hidden, stream="copy", reason=f"kept activations {way} the {where}")
         for (where, hidden), size in sorted(joined.items())
     ]
+
+
+def gradient_copies(local: Local) -> list[CommWork]:
+    """Return the copies of gradients that lie elsewhere, after each backward pass."""
+    facts = local.facts
+    sums: dict[tuple[str, float], float] = {}
+    for name, weight in facts.block.weights.items():
+        away = facts.away("grad", name)
+        if weight.tied or away.share == 0 or not facts.trainable(name):
+            continue
+        size = local.elements("grad", name) * local.bits("grad", name) / 8 * away.share
+        key = (away.where, hidden_share(facts, "grad", name, "backward"))
+        sums[key] = sums.get(key, 0.0) + size
+    return [
+        CommWork("gradients", "copy", group_of(local, where), bytes_fixed=size, hidden=hidden,
+                 stream="copy", reason=f"gradients lie on the {where}")
+        for (where, hidden), size in sorted(sums.items())
+    ]

@@ -62,6 +62,11 @@ def lower_blocks(
             entering = found[index].leaving
             continue
         lowered, said = lower_block(applied, applied.blocks[index], scenario, entering)
+        if lowered.leaving != entering and order.count(index) > 1:
+            # Most layers of a class follow one of their own kind.
+            lowered, said = lower_block(
+                applied, applied.blocks[index], scenario, lowered.leaving
+            )
         found[index] = lowered
         entering = lowered.leaving
         diagnostics += said

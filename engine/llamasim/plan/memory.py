@@ -47,8 +47,14 @@ def model_state(local: Local, optimizer: str, *, training: bool) -> State:
         states = optimizer_bits(local, name, optimizer) / 8 * local.elements("optimizer", name)
         states *= local.stored("optimizer", name)
         totals.put("optimizer", states, facts.away("optimizer", name))
-    static = sum(m.add for (_, _, _, cell), m in facts.cells.items()
-                 if cell == "cost.static_bytes") / 8
+    static = 0.0
+    for (element, _, _, cell), merged in facts.cells.items():
+        if cell == "cost.static_bytes":
+            category = {"grad": "gradients", "optimizer": "optimizer"}.get(element)
+            if category is None:
+                static += merged.add / 8
+            else:
+                totals.device[category] += merged.add / 8
     device = totals.device
     return State(device["weights"], device["gradients"], buffer, device["optimizer"], gathered,
                  static, totals.host, totals.disk)

@@ -138,6 +138,13 @@ class Passes:
     def _input_gradients(self, index: int) -> list[Work]:
         found: list[Work] = []
         for axis, flow in self.local.flows.items():
+            # Each device took its part of a whole input; its gradient is put together again.
+            found += [
+                message(self.local, axis, move.tensor, "all_gather", "backward", "activation_grad")
+                for move in flow.moves
+                if move.step == index and move.side == "input" and move.kind is None
+                and move.before == REPLICATED and move.after not in TOKEN_DIMS
+            ]
             for tensor, first in partial_gradients(flow, self.split_kernels(flow)).items():
                 if first == index:
                     held = flow.stored.get(tensor, REPLICATED)

@@ -77,8 +77,7 @@ class PlanEnv:
         if name == "moved":
             return self._moved(args[0])
         if name == "flops":
-            return Quantity(sum(a.product_flops + a.plain_flops
-                                for a in self._amounts(args[0].text)), WORK)
+            return self._flops(args[0])
         values = self._elements(args[0].parts)
         found = None if values is None else _TOTALS.get(name)
         if found is None or values is None:
@@ -105,7 +104,25 @@ class PlanEnv:
         return (amount(w, shape) for b in self._run() for w in b.work.get(phase, ())
                 if isinstance(w, OpWork))
 
+    def _flops(self, phase: Name) -> Value:
+        known = dict.fromkeys(p for b in self._run() for p in b.work)
+        if phase.text == "optimizer" and self._plan.mode == "training":
+            shape = self._plan.step_shape
+            works = [w for r in self._plan.ranks for w in r.optimizer if isinstance(w, OpWork)]
+            found: Iterable[Amount] = [amount(w, shape) for w in works]
+        elif phase.text in known:
+            found = self._amounts(phase.text)
+        else:
+            raise EvalError(phase.span, f"this workload has no phase `{phase.text}`; it has "
+                            + ", ".join(known))
+        return Quantity(sum(a.product_flops + a.plain_flops for a in found), WORK)
+
     def _moved(self, axis: Name) -> Value:
+        known = {part for a in self._groups() for part in (a, *a.replace("/", "+").split("+"))}
+        known |= {"host", "disk", *(a.name for a in self._plan.axes)}
+        if axis.text not in known:
+            raise EvalError(axis.span, f"there is no axis `{axis.text}` here; there are "
+                            + ", ".join(sorted(known)))
         training = self._plan.mode == "training"
         size = 0.0
         for phase in ("forward", "backward") if training else ("decode",):
@@ -120,6 +137,10 @@ class PlanEnv:
             around += [w for w in rank.optimizer if isinstance(w, CommWork)]
         size += sum(_sent(w, shape) for w in around if w.group.axis == axis.text)
         return Quantity(size * 8, DATA)
+
+    def _groups(self) -> set[str]:
+        works = [w for b in self._run() for phase in (*b.work.values(), b.reduce) for w in phase]
+        return {w.group.axis for w in works if isinstance(w, CommWork)}
 
     def _run(self) -> list[BlockPlan]:
         return [self._plan.blocks[b] for r in self._plan.ranks for c in r.chunks for b in c.blocks]
@@ -154,7 +175,8 @@ def _held(block: BlockPlan, element: str, where: str) -> float:
         return {"device": block.kv_per_token, "host": block.host_kv_per_token,
                 "disk": block.disk_kv_per_token}[where]
     if where == "device":
-        return float(getattr(block, _FIELDS[element]))
+        static = block.static_bytes if element == "weight" else 0.0
+        return float(getattr(block, _FIELDS[element])) + static
     there = block.host_bytes if where == "host" else block.disk_bytes
     return there.get(_CATEGORY[element], 0.0)
 

@@ -74,9 +74,18 @@ def _expect(module: Module, test: Test, expect: Expect, env: PlanEnv) -> Outcome
         value.dimension == low.dimension == high.dimension
         and low.value - slack <= value.value <= high.value + slack
     )
-    unit = value.value / 8 if value.dimension == DATA else value.value
-    text = f"{unit:,.6g}" + (" B" if value.dimension == DATA else f" {value.dimension}")
+    text = _exact(value)
+    if not passed:
+        text += f"; expected {_exact(low)} to {_exact(high)}"
     return Outcome(module.name, test.title, expect.span, passed, text)
+
+
+def _exact(value: Quantity) -> str:
+    """Return a value with all its digits, in the unit that tests are written in."""
+    if value.dimension == DATA:
+        return f"{value.value / 8:,.12g} B"
+    number = f"{value.value:,.12g}"
+    return number if value.dimension.is_ratio else f"{number} {value.dimension}"
 
 
 def _scenario(module: Module, test: Test, rule_paths: tuple[Path, ...]) -> Scenario | None:
