@@ -84,6 +84,8 @@ def _product_share(
         return runtime.attention_efficiency * _waves(blocks, processor.multiprocessors)
     if not processor.matrix_units:
         return runtime.matmul_efficiency
+    if not op.n and op.kind not in ATTENTION:
+        return runtime.matmul_efficiency
     m, n, k, batch = _product_shape(op, work, shape)
     share = shape_efficiency(m, n, k, batch, processor.multiprocessors)
     formats = runtime.formats

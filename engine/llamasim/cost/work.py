@@ -37,7 +37,11 @@ def amount(op: OpWork, shape: StepShape) -> Amount:
     count = basis(op.basis, shape)
     rows = op.rows_share * count
     product, plain = _flops(op, shape, rows)
-    plain += op.flops_fixed + op.flops_per_token * count
+    given = op.flops_fixed + op.flops_per_token * count
+    if op.kind == "matmul" and not op.n:
+        product += given  # products without a weight of their own, as large as they say
+    else:
+        plain += given
     scale = op.runs
     touched = 1.0
     if op.routed < 1.0:

@@ -81,6 +81,7 @@ _CELLS: Mapping[str, Bounds] = MappingProxyType(
         "numerics.bits": _BITS,
         "numerics.master_bits": Bounds(high=128.0),
         "wire.bits": _BITS,
+        "saved.bits": _BITS,
         "cost.efficiency": _PART,
         "cost.hbm_efficiency": _PART,
         "op.pieces": Bounds(1.0, 65536.0, whole=True),

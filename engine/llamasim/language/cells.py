@@ -118,9 +118,13 @@ _CELLS = (
          kind="symbol"),
     Cell("numerics.master_bits", ("optimizer",), DATA, Stratum.NUMERICS, _SET,
          "Bits of a separate copy of the weight that the optimizer updates. Base: 0 bit."),
-    Cell("numerics.math", ("op",), None, Stratum.NUMERICS, _SET,
-         "Arithmetic the op runs in. Base: the workload's dtype.", kind="symbol", symbols=MATH,
-         phased=True),
+    Cell("saved.bits", ("activation",), DATA, Stratum.NUMERICS, _SET,
+         "Bits an element has where it is kept from the forward to the backward pass, scales "
+         "included. Base: as at rest."),
+    Cell("numerics.math", ("op", "optimizer"), None, Stratum.NUMERICS, _SET,
+         "Arithmetic the op runs in; of an optimizer: its `cost.flops` are matrix products in it. "
+         "Base: the workload's dtype; an update is element by element in fp32.", kind="symbol",
+         symbols=MATH, phased=True),
     Cell("wire.bits", TENSORS, DATA, Stratum.NUMERICS, _SET,
          "Bits an element has on a link. Base: the compute dtype (gradients: their own)."),
     Cell("wire.elements", TENSORS, NONE, Stratum.NUMERICS, ("scale",),

@@ -100,7 +100,7 @@ def saved_copies(local: Local, phase: str, kept: Iterable[str]) -> list[CommWork
         away = local.facts.away("activation", name)
         if away.share > 0:
             key = (away.where, hidden_share(local.facts, "activation", name, phase))
-            size = local.bytes_per_token(name) * away.share
+            size = local.kept_bytes_per_token(name) * away.share
             joined[key] = joined.get(key, 0.0) + size
     way = "to" if phase == "forward" else "from"
     return [

@@ -199,6 +199,7 @@ class Update:
     read: float = 0.0
     write: float = 0.0
     flops: float = 0.0
+    products: dict[str, float] = attrs.field(factory=dict)
     states: float = 0.0
     gradients: float = 0.0
     weights: float = 0.0
@@ -216,7 +217,13 @@ class Update:
         self.read += count * extra["cost.read"].add / 8
         self.write += (states + stored) * extra["cost.write"].scale
         self.write += count * extra["cost.write"].add / 8
-        self.flops += mine * 12.0 * extra["cost.flops"].scale + count * extra["cost.flops"].add
+        self.flops += mine * 12.0 * extra["cost.flops"].scale
+        added = count * extra["cost.flops"].add
+        math = local.facts.merged("optimizer", name, "numerics.math", "optimizer").value
+        if math is None:
+            self.flops += added
+        elif added > 0:
+            self.products[str(math)] = self.products.get(str(math), 0.0) + added
         self.states += states
         self.weights += 0.0 if local.facts.place("weight", name) == "host" else stored
         self.gradients += 0.0 if local.facts.place("grad", name) == "host" else grads
@@ -231,12 +238,17 @@ class Update:
             write_fixed=self.write * sharing, flops_fixed=self.flops * sharing, math="fp32",
             place="device" if where == "device" else "host",
         )
+        products = [
+            OpWork("optimizer products", "matmul", "optimizer", basis="fixed", place=op.place,
+                   flops_fixed=flops * sharing, math=math)
+            for math, flops in sorted(self.products.items())
+        ]
         if where == "device":
-            return [op]
+            return [op, *products]
         work: list[Work] = [self._copy("gradients", "host", self.gradients)]
         if where == "disk":
             work.append(self._copy("optimizer states in", "disk", self.states))
-        work.append(op)
+        work += [op, *products]
         if where == "disk":
             work.append(self._copy("optimizer states out", "disk", self.states))
         work.append(self._copy("updated weights", "host", self.weights))

@@ -129,6 +129,15 @@ class Local:
         """Return an activation's stored bytes for one token of the step."""
         return self.features(name) * self.rows(name) * self.bits("activation", name) / 8
 
+    def kept_bytes_per_token(self, name: str) -> float:
+        """Return an activation's bytes for one token where it waits for the backward pass."""
+        facts = self.facts
+        bits = self.bits("activation", name)
+        if facts.merged("activation", name, "saved.bits").value is not None:
+            bits = facts.number("activation", name, "saved.bits", bits)
+            bits *= facts.number("activation", name, "layout.elements", 1.0)
+        return self.features(name) * self.rows(name) * bits / 8
+
     def cache_bytes(self, name: str, ranged: str | None = None) -> float:
         """Return one cached token's bytes of a part of the cache, in a range of tokens if named."""
         count = 1.0

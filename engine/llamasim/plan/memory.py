@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -120,13 +120,14 @@ def kept_activations(passes: Passes, *, training: bool) -> Kept:
     kept = kept_names(passes) if training else []
     names = dict.fromkeys(s for step in passes.steps for s in step.saves) if training else {}
     forgotten = [n for n in names if n in local.facts.dropped]
-    token, pair = _sizes(local, [n for n in kept if _stays(local, n)])
-    away = {where: sum(local.bytes_per_token(n) * local.facts.away("activation", n).share
+    token, pair = _sizes(local, [n for n in kept if _stays(local, n)], local.kept_bytes_per_token)
+    away = {where: sum(local.kept_bytes_per_token(n) * local.facts.away("activation", n).share
                        for n in kept if local.facts.away("activation", n).where == where)
             for where in ("host", "disk")}
-    part = sum(local.bytes_per_token(n) * (1 - local.facts.away("activation", n).share)
+    part = sum(local.kept_bytes_per_token(n) * (1 - local.facts.away("activation", n).share)
                for n in kept if not _stays(local, n))
-    redo_token, redo_pair = _sizes(local, forgotten, pieces(passes.steps, local))
+    redo_token, redo_pair = _sizes(local, forgotten, local.bytes_per_token,
+                                   pieces(passes.steps, local))
     live_token, live_pair = _live(passes, backward=training)
     return Kept(token + part, pair, away["host"], away["disk"], redo_token + live_token,
                 redo_pair + live_pair)
@@ -149,11 +150,12 @@ def _stays(local: Local, name: str) -> bool:
 
 
 def _sizes(
-    local: Local, names: list[str], pieces: Mapping[str, int] | None = None
+    local: Local, names: list[str], per_token: Callable[[str], float],
+    pieces: Mapping[str, int] | None = None,
 ) -> tuple[float, float]:
     token = pair = 0.0
     for name in names:
-        size = local.bytes_per_token(name) / (pieces or {}).get(name, 1)
+        size = per_token(name) / (pieces or {}).get(name, 1)
         size *= local.stored("activation", name)
         if local.facts.block.activations[name].per_context:
             pair += size

@@ -13,7 +13,8 @@ from llamasim.plan.steps import Step, step_pieces
 
 _ATTENTION = ("scores", "context", "fused_attention")
 #: Rough arithmetic per element of pointwise kernels; they are bound by memory everywhere.
-_POINTWISE_FLOPS = {"softmax": 5.0, "norm": 4.0, "rope": 3.0, "activation": 5.0, "loss": 6.0}
+_POINTWISE_FLOPS = {"matmul": 0.0, "softmax": 5.0, "norm": 4.0, "rope": 3.0, "activation": 5.0,
+                    "loss": 6.0}
 
 
 def op_work(
@@ -26,7 +27,7 @@ def op_work(
     rows_by_sequence: bool = False,
 ) -> OpWork:
     """Return the work of one kernel in one phase, forward or as a part of the backward pass."""
-    if step.kind in ("matmul", "router"):
+    if step.kind in ("matmul", "router") and step.op.weight:
         work = _matmul(local, index, step, part)
     elif step.kind in _ATTENTION:
         work = _attention(local, index, step, part, phase)

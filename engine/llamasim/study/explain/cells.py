@@ -99,6 +99,10 @@ def base_of(case: Case, place: Place, element: str, cell: str, phase: str) -> Ba
         return _bits(case, place, element, dtype)
     if cell == "wire.bits":
         return _wire(case, place, element, dtype)
+    if cell == "saved.bits":
+        return Base(case.lowering(place).local.bits("activation", place.name), "base (as at rest)")
+    if cell == "numerics.math" and element == "optimizer":
+        return Base("fp32", "base (element by element)")
     if cell == "trainable":
         return Base(case.training, "base (the workload trains)" if case.training
                     else "base (inference)")
