@@ -360,7 +360,8 @@ class Writer:
             lines.append(f"  bring weight extra {place} {{ {fields} }}")
         if self.chance(8):
             place = self.one_of("*.norm1", "*.mlp.down", "head")
-            lines.append(f"  bring op pass after {place} {{ kind: elementwise, read: 1 kB }}")
+            kind = self.one_of("elementwise", "matmul", "scores", "norm", "router")
+            lines.append(f"  bring op pass after {place} {{ kind: {kind}, flops: 1 GFLOP }}")
         if self.chance(10):
             lines.append(self.second_model())
         if not self.chance(4):

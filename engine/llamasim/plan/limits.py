@@ -29,6 +29,17 @@ def limits(applied: Applied) -> list[Diagnostic]:
     return list(found.values())
 
 
+def untrained(applied: Applied) -> list[Diagnostic]:
+    """Return a warning where a training step has nothing to update."""
+    if any(f.trainable(name) for f in applied.blocks for name in f.block.weights):
+        return []
+    return [Diagnostic(
+        "W0404", "no weight is trained; a step is a forward pass alone", severity="warning",
+        why="rules set `trainable` false on every weight",
+        help=("bring weights to train (an adapter), or narrow the rule that freezes",),
+    )]
+
+
 def _movements(facts: BlockFacts) -> Iterator[Diagnostic]:
     for (element, _), obligations in facts.obligations.items():
         for o in obligations:
