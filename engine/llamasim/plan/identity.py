@@ -14,7 +14,7 @@ from llamasim.scenario.spec import Scenario
 #: Parts of a scenario that say how it was written rather than what it asks.
 _LEFT_OUT = {"spans", "rule_paths", "sources", "notes", "arg_spans", "span", "name", "choices",
              "objective", "use", "prefer", "seed", "price_source", "usd_per_hour", "ledger",
-             "claims", "hash", "techniques", "mesh_order", "inferred"}
+             "claims", "hash", "techniques", "mesh_order", "inferred", "known", "recording"}
 
 
 def plan_hash(plan: Plan, scenario: Scenario) -> str:

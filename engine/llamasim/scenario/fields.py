@@ -109,12 +109,13 @@ METRICS = (
 )
 DTYPES = ("fp32", "bf16", "fp16")
 OPTIMIZERS = ("adamw", "sgd", "momentum", "adafactor")
-PROCESSES = ("closed", "poisson", "gamma", "batch")
-DISTRIBUTIONS = ("fixed", "uniform", "lognormal")
+PROCESSES = ("closed", "poisson", "gamma", "batch", "stepped", "diurnal", "replay")
+DISTRIBUTIONS = ("fixed", "uniform", "lognormal", "empirical")
 
 _T: Mode = "training"
 _I: Mode = "inference"
-_LENGTH = "a number of tokens, or `{distribution: lognormal, mean: 512 tok, cv: 0.8}`"
+_LENGTH = ("a number of tokens, or `{distribution: lognormal, mean: 512 tok, cv: 0.8}`, or "
+           "`{distribution: empirical, trace: azure-code-2023}`")
 
 _FIELDS = (
     _count("edition", "Edition of the scenario format; fixes what every key means.",
@@ -173,14 +174,44 @@ _FIELDS = (
           default="none: one batch", mode=_I,
           example="{process: poisson, rate: 4 req/s, requests: 500}"),
     _word("workload.arrivals.process", PROCESSES, "`closed` keeps `concurrency` requests in "
-          "flight; `poisson` and `gamma` draw the gaps; `batch` brings all at time zero.",
+          "flight; `poisson` and `gamma` draw the gaps; `stepped` and `diurnal` do so at a rate "
+          "that changes; `batch` brings all at time zero; `replay` repeats recorded requests.",
           required=True, example="poisson"),
-    _number("workload.arrivals.rate", _PER_SECOND, "Requests per second (poisson, gamma).",
-            above=True, example="4 req/s"),
-    _count("workload.arrivals.requests", "Requests to simulate.", "200", high=1e7),
+    _number("workload.arrivals.rate", _PER_SECOND, "Requests per second (poisson, gamma; diurnal: "
+            "the mean).", above=True, example="4 req/s"),
+    _count("workload.arrivals.requests", "Requests to simulate.", "200; replay: all", high=1e8),
     _count("workload.arrivals.concurrency", "Requests in flight (closed).", high=1e6, example="8"),
-    _number("workload.arrivals.cv", NONE, "Coefficient of variation of the gaps (gamma); 1 is "
-            "poisson, larger is burstier.", "1", above=True, high=100.0),
+    _number("workload.arrivals.cv", NONE, "Coefficient of variation of the gaps (gamma, stepped, "
+            "diurnal); 1 is poisson, larger is burstier.", "1", above=True, high=100.0),
+    Field("workload.arrivals.rates", "pairs", "The rate from each time on (stepped); the last one "
+          "holds to the end.", default="none",
+          example="{0 s: 2 req/s, 60 s: 8 req/s, 120 s: 2 req/s}"),
+    _number("workload.arrivals.period", TIME, "Time from one trough of the rate to the next "
+            "(diurnal).", "24 h", above=True, example="24 h"),
+    _number("workload.arrivals.swing", NONE, "How far the rate goes above and below its mean, as "
+            "a share of it (diurnal); it begins in the trough.", "0.5", high=1.0),
+    Field("workload.arrivals.trace", "text", "Recorded requests from the catalog (replay).",
+          default="none", example="azure-conversation-2023"),
+    Field("workload.arrivals.file", "text", "Recorded requests from a CSV or JSON-lines file "
+          "beside the scenario (replay), `.gz` and `.xz` too.", default="none",
+          example="requests.csv"),
+    Field("workload.arrivals.columns", "section", "Which columns of the file hold what; a length "
+          "that has none is drawn from `prompt` or `output`.", default="those named alike",
+          example="{arrived: sent_at, prompt: input_tokens, output: output_tokens}"),
+    Field("workload.arrivals.columns.arrived", "text", "When requests came: seconds (or "
+          "`time_unit`), or dates with times.", default="arrived", example="sent_at"),
+    Field("workload.arrivals.columns.prompt", "text", "Tokens of the prompts.", default="prompt, "
+          "if there is one", example="input_tokens"),
+    Field("workload.arrivals.columns.output", "text", "Tokens generated.", default="output, if "
+          "there is one", example="output_tokens"),
+    Field("workload.arrivals.columns.blocks", "text", "Lists of numbers of the prompts' blocks "
+          "(JSON lines); equal numbers are equal beginnings up to there.", default="none",
+          example="hash_ids"),
+    _tokens("workload.arrivals.block", "Tokens of such a block.", "512", example="512 tok"),
+    _word("workload.arrivals.time_unit", ("s", "ms", "us", "ns"), "What times in the file are in.",
+          "s"),
+    _number("workload.arrivals.speed", NONE, "How much faster than recorded requests come "
+            "(replay).", "1", above=True, high=1e6),
     _tokens("workload.shared_prefix", "First tokens of every prompt that others begin with too, "
             "such as a system prompt.", "0", low=0, mode=_I, example="1024 tok"),
     _count("workload.prefixes", "How many such beginnings there are.", "1", high=1e6, mode=_I),
@@ -214,9 +245,15 @@ _FIELDS = (
 #: Keys of a length given as a mapping.
 LENGTH = (
     _word("distribution", DISTRIBUTIONS, "Shape of the distribution.", "fixed"),
-    Field("mean", "number", "Mean, in tokens.", TOKEN, plain=True, required=True, low=1.0, high=1e8,
-          example="512 tok"),
+    Field("mean", "number", "Mean, in tokens; `empirical` has its own.", TOKEN, plain=True, low=1.0,
+          high=1e8, example="512 tok"),
     _number("cv", NONE, "Standard deviation over mean.", "0", high=100.0),
+    Field("trace", "text", "Recorded requests from the catalog to draw from (empirical).",
+          default="none", example="azure-code-2023"),
+    Field("file", "text", "A CSV or JSON-lines file beside the scenario to draw from (empirical).",
+          default="none", example="requests.csv"),
+    Field("column", "text", "The file's column of tokens (empirical).", default="prompt or output",
+          example="input_tokens"),
 )
 
 #: Every field of the file by dotted path.

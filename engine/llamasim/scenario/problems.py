@@ -3,8 +3,8 @@
 Codes: E0501 file, E0502 YAML, E0503 bounds, E0504 key given twice, E0505 unknown key, E0506 missing
 key, E0507 wrong kind of value, E0508 units, E0509 range, E0510 unknown word, E0511 unknown catalog
 id, E0512 keys that do not go together, E0513 links, E0514 techniques, E0515 imports, E0516
-preferences and objectives, E0517 overrides, E0518 edition, E0519 rule folders, W0501 context,
-W0502 nothing known.
+preferences and objectives, E0517 overrides, E0518 edition, E0519 rule folders, E0522 recorded
+requests, W0501 context, W0502 nothing known.
 """
 
 from __future__ import annotations

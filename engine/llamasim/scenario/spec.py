@@ -7,10 +7,11 @@ that any later stage can point at the user's text.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
+from llamasim.catalog.recordings import Recording
 from llamasim.catalog.specs import Device, Fabric, Host, Model, Runtime
 from llamasim.diagnostics import Span
 from llamasim.units import Quantity
@@ -49,11 +50,20 @@ class Cluster:
 
 @attrs.frozen
 class Length:
-    """How many tokens a request has: a fixed number, or drawn."""
+    """How many tokens a request has: a fixed number, drawn, or as recorded for it.
 
-    distribution: Literal["fixed", "uniform", "lognormal"]
+    Attributes:
+        mean: of what is drawn or recorded.
+        digest: of the recorded lengths (`empirical` draws from them, `recorded` repeats them).
+        known: these lengths, in order of arrival.
+
+    """
+
+    distribution: Literal["fixed", "uniform", "lognormal", "empirical", "recorded"]
     mean: float
     cv: float = 0.0
+    digest: str = ""
+    known: Any = attrs.field(default=None, eq=False, repr=False)
 
 
 @attrs.frozen
@@ -62,17 +72,29 @@ class Arrivals:
 
     Attributes:
         process: `closed` keeps `concurrency` requests in flight; `poisson` and `gamma` draw gaps;
-            `batch` brings all requests at time zero.
-        rate: requests per second for the open processes.
-        cv: coefficient of variation of the gaps (gamma).
+            `stepped` and `diurnal` draw them at a rate that changes; `batch` brings all requests
+            at time zero; `replay` repeats a recording.
+        rate: requests per second for the open processes; the mean where it changes.
+        cv: coefficient of variation of the gaps.
+        rates: (seconds, requests per second) from each time on.
+        period_s, swing: the rate is `rate (1 - swing cos(2 pi t / period))`.
+        speed: how much faster than recorded requests come.
+        digest: of the recording.
+        recording: what is repeated.
 
     """
 
-    process: Literal["closed", "poisson", "gamma", "batch"]
+    process: Literal["closed", "poisson", "gamma", "batch", "stepped", "diurnal", "replay"]
     requests: int
     rate: float = 0.0
     cv: float = 1.0
     concurrency: int = 1
+    rates: tuple[tuple[float, float], ...] = ()
+    period_s: float = 86400.0
+    swing: float = 0.5
+    speed: float = 1.0
+    digest: str = ""
+    recording: Recording | None = attrs.field(default=None, eq=False, repr=False)
 
 
 @attrs.frozen

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-import attrs
-
 from llamasim.catalog.specs import Model
 from llamasim.diagnostics import Diagnostic, Label, Span
 from llamasim.scenario import problems
-from llamasim.scenario.fields import FIELDS, LENGTH, children
-from llamasim.scenario.nodes import Mapping, Node, Scalar
-from llamasim.scenario.spec import Arrivals, Length, Workload
-from llamasim.scenario.values import Reading, place, read_keys, read_number, what_is
+from llamasim.scenario.arrivals import read_arrivals, read_length, recorded_length
+from llamasim.scenario.fields import FIELDS, children
+from llamasim.scenario.nodes import Mapping, Node
+from llamasim.scenario.spec import Length, Workload
+from llamasim.scenario.values import Reading, place, read_keys, what_is
 
-_NEEDS = {"closed": "concurrency", "poisson": "rate", "gamma": "rate"}
-_TAKES = {"closed": ("concurrency",), "poisson": ("rate",), "gamma": ("rate", "cv"), "batch": ()}
+_USUAL: tuple[tuple[Literal["prompt", "output"], Length], ...] = (
+    ("prompt", Length("fixed", 512)), ("output", Length("fixed", 128)),
+)
 
 
 def read_workload(
@@ -78,9 +78,12 @@ def _training(reading: Reading, values: dict[str, Any], node: Mapping, at: Span)
 
 
 def _inference(reading: Reading, values: dict[str, Any], node: Mapping) -> Workload:
-    prompt = _length(reading, values, node, "prompt", Length("fixed", 512))
-    output = _length(reading, values, node, "output", Length("fixed", 128))
-    arrivals = _arrivals(reading, values, node)
+    arrivals = read_arrivals(reading, values, node)
+    # A length that is written wins over the recorded ones.
+    prompt, output = (
+        read_length(reading, values, node, key, recorded_length(arrivals, key) or usual)
+        for key, usual in _USUAL
+    )
     slo = _slo(reading, values, node)
     batch = node.get("batch")
     if arrivals is not None and batch is not None:
@@ -100,77 +103,6 @@ def _inference(reading: Reading, values: dict[str, Any], node: Mapping) -> Workl
     )
     _check_room(reading, workload, node)
     return workload
-
-
-def _length(
-    reading: Reading, values: dict[str, Any], node: Mapping, key: Literal["prompt", "output"],
-    otherwise: Length,
-) -> Length:
-    given, entry = values.get(key), node.get(key)
-    if given is None or entry is None:
-        return otherwise
-    path, at = f"workload.{key}", place(entry.value, entry.key)
-    mean = LENGTH[1]
-    if isinstance(given, Scalar):
-        number = read_number(reading, attrs.evolve(mean, path=path), path, given)
-        return otherwise if number is None else Length("fixed", number)
-    if not isinstance(given, Mapping):
-        ways = (f"write `{key}: 512 tok`",)
-        reading.add(problems.wrong_kind(path, "a number of tokens or a mapping", what_is(given), at,
-                                        ways))
-        return otherwise
-    inner = read_keys(reading, path, given, LENGTH, at)
-    if "mean" not in inner:
-        return otherwise
-    distribution, cv = inner.get("distribution", "fixed"), inner.get("cv", 0.0)
-    spread = given.get("cv")
-    if distribution == "fixed" and cv > 0 and spread is not None:
-        reading.add(problems.error(
-            "E0512", f"`{path}` is fixed and has a spread", spread.key.span, "no spread",
-            help=("add `distribution: lognormal`",)))
-    if distribution == "uniform" and cv > 1 / math.sqrt(3) and spread is not None:
-        reading.add(problems.error(
-            "E0509", f"`{path}` would go below zero", spread.value.span, "at most 0.577",
-            why="a uniform distribution from 0 to twice the mean has a cv of 1 / sqrt(3)",
-            help=("lower `cv`, or write `distribution: lognormal`",)))
-    return Length(distribution, inner["mean"], cv)
-
-
-def _arrivals(reading: Reading, values: dict[str, Any], node: Mapping) -> Arrivals | None:
-    entry = node.get("arrivals")
-    if "arrivals" not in values or entry is None:
-        return None
-    at = place(entry.value, entry.key)
-    if not isinstance(entry.value, Mapping):
-        ways = (f"write `arrivals: {FIELDS['workload.arrivals'].example}`",)
-        reading.add(problems.wrong_kind("workload.arrivals", "a mapping", what_is(entry.value), at,
-                                        ways))
-        return None
-    inner = read_keys(reading, "workload.arrivals", entry.value, children("workload.arrivals"), at)
-    process = inner.get("process")
-    if process is None:
-        return None
-    _check_process(reading, process, entry.value, at)
-    return Arrivals(
-        process, inner.get("requests", 200), inner.get("rate", 0.0), inner.get("cv", 1.0),
-        inner.get("concurrency", 1),
-    )
-
-
-def _check_process(reading: Reading, process: str, node: Mapping, at: Span) -> None:
-    need = _NEEDS.get(process)
-    if need is not None and node.get(need) is None:
-        field = FIELDS[f"workload.arrivals.{need}"]
-        reading.add(problems.missing(field.path, at, f"`{process}` arrivals need it",
-                                     field.example))
-    for entry in node.entries:
-        key = entry.key.text
-        if key in ("rate", "cv", "concurrency") and key not in _TAKES[process]:
-            fits = [p for p, keys in _TAKES.items() if key in keys]
-            reading.add(problems.error(
-                "E0512", f"`{key}` has no meaning for {process} arrivals", entry.key.span,
-                f"for {' and '.join(fits)} only",
-                help=(f"delete it, or write `process: {fits[0]}`",)))
 
 
 def _slo(reading: Reading, values: dict[str, Any], node: Mapping) -> dict[str, float]:
