@@ -21,6 +21,7 @@ BANDWIDTH = DATA / TIME
 POWER = ENERGY / TIME
 FREQUENCY = NONE / TIME
 PRICE = MONEY / TIME
+FLOP_ENERGY = ENERGY / WORK
 
 
 @attrs.frozen
@@ -114,6 +115,8 @@ _DEVICE = (
     Field("tdp", "tdp_watts", float, POWER, doc="board power limit"),
     Field("idle", "idle_watts", float, POWER, doc="power when idle"),
     _share("sustained", "share of the peak that large matmuls sustain"),
+    Field("flop_energy", "flop_energy_j", float, FLOP_ENERGY, default=0.0,
+          doc="energy of a 16-bit matrix operation at full clock; 0: no power limit binds"),
     _share("memory_efficiency", "share of the bandwidth that a streaming kernel reaches"),
     _share("bytes_per_clock", "bytes a multiprocessor keeps in flight a clock"),
     _flag("unified", "whether it shares its memory with the host"),

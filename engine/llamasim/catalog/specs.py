@@ -23,6 +23,8 @@ class Device:
         multiprocessors: SMs, compute units, GPU cores or CPU cores.
         clock_hz: sustained clock used for launch- and concurrency-limited kernels.
         sustained: share of the listed peak that large matmuls sustain under the power limit.
+        flop_energy_j: of one 16-bit matrix operation at full clock, board included; where the
+            listed rate would take more than `tdp_watts`, the clock falls. 0: it never does.
         memory_efficiency: share of `memory_bandwidth` that a streaming kernel reaches.
         bytes_per_clock: bytes each multiprocessor keeps in flight a clock (matrix-vector kernels).
         unified: whether it shares its memory with the host.
@@ -53,6 +55,7 @@ class Device:
     host_link: str | None = None
     host: str | None = None
     family: str = ""
+    flop_energy_j: float = 0.0
     year: int | None = None
     sources: Mapping[str, str] = attrs.field(factory=dict)
     notes: str = ""

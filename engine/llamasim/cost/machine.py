@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -123,9 +124,21 @@ def _on(runtime: Runtime, family: str) -> Runtime:
     return attrs.evolve(runtime, **here) if here else runtime
 
 
+def clock_share(device: Device) -> float:
+    """Return the share of its clock that the power limit leaves a device in large products.
+
+    Power of switching goes with the clock times the square of a voltage that rises with it, so
+    between the linear and the cubic law a clock goes about with the root of the power.
+    """
+    dense = max(device.peaks.get(m, 0.0) for m in ("bf16", "fp16", "fp16_acc16"))
+    wanted = device.flop_energy_j * dense
+    return min(1.0, math.sqrt(device.tdp_watts / wanted)) if wanted > 0 else 1.0
+
+
 def _of_device(d: Device) -> Processor:
     return Processor(
-        d.peaks, d.memory_bandwidth, d.multiprocessors, d.clock_hz, d.l2_bytes, d.sustained,
+        d.peaks, d.memory_bandwidth, d.multiprocessors, d.clock_hz, d.l2_bytes,
+        d.sustained * clock_share(d),
         d.memory_efficiency, d.bytes_per_clock, d.kind != "cpu",
     )
 
