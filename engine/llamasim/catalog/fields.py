@@ -221,6 +221,7 @@ _RUNTIME = (
           default=""),
     Field("on", "on", dict, None, default=MappingProxyType({}),
           doc="figures that differ on a family of devices"),
+    _share("stage_overlap", "how far chunks of a prompt overlap on pipeline stages", default=1.0),
     _share("overlap_tax", "share of multiprocessors a running collective takes", default=0.0),
     _size("reserve", "context and libraries on each device", required=True),
     _share("fragmentation", "share of allocated memory lost", default=0.0),

@@ -205,6 +205,8 @@ class Runtime:
             it; empty where they accumulate in 32 bits.
         on: figures that differ on a family of devices, because the program has another library of
             kernels for it (`apple.launch_s`: 12e-6).
+        stage_overlap: how much of the time that a prompt's chunk spends on later pipeline stages
+            the next chunk may use (0: one chunk at a time; 1: stages never wait for each other).
         overlap_tax: share of multiprocessors that a running collective takes from compute.
         reserve_bytes: context and library memory on each device.
         fragmentation: share of allocated memory lost to the allocator.
@@ -233,6 +235,7 @@ class Runtime:
     max_sequences: int
     kv_block: int
     half_math: str = ""
+    stage_overlap: float = 1.0
     on: Mapping[str, float] = attrs.field(factory=dict)
     sources: Mapping[str, str] = attrs.field(factory=dict)
     notes: str = ""

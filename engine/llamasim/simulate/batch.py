@@ -121,12 +121,13 @@ class _Run:
     def prefill(self, prompt: int) -> None:
         """Run all prompts through the stages, chunk after chunk."""
         budget = max(1, self.plan.schedule.token_budget)
+        overlap = self.work.costs.machine.runtime.stage_overlap
         free = [0.0] * len(self.plan.ranks)
         for number, shape in enumerate(prefill_chunks(self.batch, prompt, budget)):
             if self.largest is None or shape.tokens > self.largest.tokens:
                 self.largest = shape
             time = self.work.step("prefill", shape)
-            begin = free[0]
+            begin = free[0] + (1 - overlap) * (free[-1] - free[0])
             self._account(time, 1)
             at = begin + time.host_s
             for stage, seconds in enumerate(time.stages):
