@@ -103,6 +103,10 @@ _CELLS = (
     Cell("layout.stored", TENSORS, NONE, Stratum.LAYOUT, ("scale",),
          "Share of the tensor that takes room of its own; the rest is another tensor's storage, "
          "used again. Base: 1."),
+    Cell("layout.lifetime", ("grad",), None, Stratum.LAYOUT, _SET,
+         "How long a gradient's memory is held: for the whole run; from its backward pass to the "
+         "end of the step; or only until its layer is updated, within the backward pass. Base: "
+         "run.", kind="symbol", symbols=("run", "step_end", "layer_end")),
     Cell("kv.attended", ("kv_cache",), TOKEN, Stratum.LAYOUT, ("cap",),
          "Most cached tokens that a query reads, of those that the cache keeps. Base: all.",
          phased=True),
@@ -154,6 +158,9 @@ _CELLS = (
     Cell("op.pieces", ("op",), NONE, Stratum.COST, _SET,
          "Parts, one after another, that the op's rows are cut into; neighbours with as many hold "
          "only one part of what lies between them. Base: 1."),
+    Cell("op.scratch", ("op",), DATA, Stratum.COST, ("add",),
+         "Working memory while the op runs, in bits for each element of its result, beside what it "
+         "reads and makes (training). Base: 0 bit.", phased=True),
     Cell("schedule.pipeline", ("step",), None, Stratum.SCHEDULE, _SET,
          "Order of micro-batches on pipeline stages. Base: one_forward_one_backward.",
          kind="symbol", symbols=("all_forward_all_backward", "one_forward_one_backward",

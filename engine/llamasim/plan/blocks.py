@@ -16,7 +16,7 @@ from llamasim.plan.memory import kept_activations, kept_names, kv_bytes, model_s
 from llamasim.plan.opwork import block_window
 from llamasim.plan.passes import Passes, unresolved_gradients
 from llamasim.plan.spec import BlockPlan, CommWork, OpWork, Work
-from llamasim.plan.steps import steps_of
+from llamasim.plan.steps import pieces, steps_of
 from llamasim.scenario.spec import Scenario
 from llamasim.techniques.applied import NOTHING, Applied, BlockFacts
 from llamasim.techniques.mesh import REMAINDER
@@ -71,6 +71,9 @@ def only_forward(plan: BlockPlan) -> BlockPlan:
     return attrs.evolve(
         plan, work={**plan.work, "backward": ()}, reduce=(), saved_per_token=0.0,
         saved_per_pair=0.0, saved_fixed=0.0, host_saved_per_token=0.0, disk_saved_per_token=0.0,
+        transient_per_token=0.0, transient_per_pair=0.0,
+        forward_per_token=(plan.forward_per_token or 0.0) + plan.saved_per_token,
+        forward_per_pair=(plan.forward_per_pair or 0.0) + plan.saved_per_pair,
     )
 
 
@@ -94,7 +97,7 @@ def _block_plan(
 ) -> BlockPlan:
     training = scenario.workload.mode == "training"
     state = model_state(local, scenario.workload.optimizer, training=training)
-    kept = kept_activations(passes, training=training)
+    kept = kept_activations(passes, training=training, context=scenario.workload.sequence)
     kv, spans = ({}, ()) if training else kv_bytes(local)
     return BlockPlan(
         name=facts.name,
@@ -112,9 +115,15 @@ def _block_plan(
         saved_per_pair=kept.per_pair,
         host_saved_per_token=kept.host_per_token,
         disk_saved_per_token=kept.disk_per_token,
-        transient_per_token=kept.transient_per_token,
-        transient_per_pair=kept.transient_per_pair,
+        transient_per_token=kept.backward.token,
+        transient_per_pair=kept.backward.pair,
+        forward_per_token=kept.forward.token,
+        forward_per_pair=kept.forward.pair,
         gathered_bytes=state.gathered,
+        held_bytes=state.held,
+        grad_work_bytes=state.gradient_work,
+        grad_in_parts=bool(pieces(passes.steps, local)),
+        grad_life=state.lifetime,
         kv_per_token=kv.get("device", 0.0),
         host_kv_per_token=kv.get("host", 0.0),
         disk_kv_per_token=kv.get("disk", 0.0),

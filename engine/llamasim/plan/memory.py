@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import cast
 
 import attrs
 
+from llamasim.plan.live import Life, Size
 from llamasim.plan.local import Local
 from llamasim.plan.passes import Passes
-from llamasim.plan.spec import KvSpan
+from llamasim.plan.spec import GradLife, KvSpan
 from llamasim.plan.steps import pieces
 from llamasim.techniques.applied import Placed
 from llamasim.techniques.defaults import MOMENTS
@@ -16,13 +18,24 @@ from llamasim.techniques.defaults import MOMENTS
 
 @attrs.frozen
 class State:
-    """Resident bytes of a block's weights and what training keeps with them."""
+    """Bytes of a block's weights and of what training keeps with them.
+
+    Attributes:
+        gathered: whole weights while the block is at work; `held` those that stay whole from the
+            forward to the backward pass.
+        gradient_work: the largest gradient of one weight, whole.
+        lifetime: how long gradients are held: the longest of the block's weights.
+
+    """
 
     weights: float
     gradients: float
     gradient_buffer: float
+    gradient_work: float
+    lifetime: GradLife
     optimizer: float
     gathered: float
+    held: float
     static: float
     host: dict[str, float]
     disk: dict[str, float]
@@ -32,18 +45,25 @@ def model_state(local: Local, optimizer: str, *, training: bool) -> State:
     """Return the model state of a block (ZeRO's P_os+g+p, arXiv:1910.02054 section 3.1)."""
     facts = local.facts
     totals = _Totals()
-    buffer = gathered = 0.0
+    buffer = gathered = held = work = 0.0
+    lives: set[str] = set()
     for name, weight in facts.block.weights.items():
         resident = 0.0 if weight.tied else local.elements("weight", name) * local.bits(
             "weight", name) / 8 * local.stored("weight", name)
         away = facts.away("weight", name)
         totals.put("weights", resident, away)
-        gathered += _held_for_use(local, name, resident)
+        if _stays_whole(local, name):
+            held += _held_for_use(local, name, resident)
+        else:
+            gathered += _held_for_use(local, name, resident)
         if not training or weight.tied or not facts.trainable(name):
             continue
         grads = gradient_bytes(local, name)
         totals.put("gradients", grads, facts.away("grad", name))
-        buffer += grads * (facts.ways("grad", name, "flat", local.mesh) - 1)
+        whole = grads * facts.ways("grad", name, "flat", local.mesh)
+        buffer += whole - grads
+        work = max(work, whole)
+        lives.add(facts.symbol("grad", name, "layout.lifetime", "run") or "run")
         states = optimizer_bits(local, name, optimizer) / 8 * local.elements("optimizer", name)
         states *= local.stored("optimizer", name)
         totals.put("optimizer", states, facts.away("optimizer", name))
@@ -56,8 +76,9 @@ def model_state(local: Local, optimizer: str, *, training: bool) -> State:
             else:
                 totals.device[category] += merged.add / 8
     device = totals.device
-    return State(device["weights"], device["gradients"], buffer, device["optimizer"], gathered,
-                 static, totals.host, totals.disk)
+    life = next((x for x in ("run", "step_end", "layer_end") if x in lives), "run")
+    return State(device["weights"], device["gradients"], buffer, work, cast(GradLife, life),
+                 device["optimizer"], gathered, held, static, totals.host, totals.disk)
 
 
 @attrs.define
@@ -90,6 +111,12 @@ def _held_for_use(local: Local, name: str, resident: float) -> float:
     return whole * facts.away("weight", name).share
 
 
+def _stays_whole(local: Local, name: str) -> bool:
+    """Whether a gathered weight is kept whole between the forward and the backward pass."""
+    found = local.facts.obligations.get(("weight", name), ())
+    return any(o.verb == "gather" and o.until in ("phase_end", "step_end") for o in found)
+
+
 def gradient_bytes(local: Local, name: str) -> float:
     """Return the resident bytes of a weight's gradient."""
     size = local.elements("grad", name) * local.bits("grad", name) / 8
@@ -104,33 +131,42 @@ def optimizer_bits(local: Local, name: str, optimizer: str) -> float:
 
 @attrs.frozen
 class Kept:
-    """Activation bytes of a block: kept to the backward pass, and live at once inside it."""
+    """Activation bytes of a block: kept to the backward pass, and live at once inside it.
+
+    Attributes:
+        forward, backward: the most that lives at once in a pass, beyond what the block keeps.
+
+    """
 
     per_token: float
     per_pair: float
     host_per_token: float
     disk_per_token: float
-    transient_per_token: float
-    transient_per_pair: float
+    forward: Size
+    backward: Size
 
 
-def kept_activations(passes: Passes, *, training: bool) -> Kept:
-    """Return what a block's activations take; in inference nothing is kept."""
+def kept_activations(passes: Passes, *, training: bool, context: float) -> Kept:
+    """Return what a block's activations take; in inference nothing is kept.
+
+    `context` is how many keys a query may see, by which sizes of pairs are weighed.
+    """
     local = passes.local
-    kept = kept_names(passes) if training else []
-    names = dict.fromkeys(s for step in passes.steps for s in step.saves) if training else {}
-    forgotten = [n for n in names if n in local.facts.dropped]
+    if not training:
+        live = Size(*_live(passes))
+        return Kept(0.0, 0.0, 0.0, 0.0, live, live)
+    kept = kept_names(passes)
     token, pair = _sizes(local, [n for n in kept if _stays(local, n)], local.kept_bytes_per_token)
     away = {where: sum(local.kept_bytes_per_token(n) * local.facts.away("activation", n).share
                        for n in kept if local.facts.away("activation", n).where == where)
             for where in ("host", "disk")}
     part = sum(local.kept_bytes_per_token(n) * (1 - local.facts.away("activation", n).share)
                for n in kept if not _stays(local, n))
-    redo_token, redo_pair = _sizes(local, forgotten, local.bytes_per_token,
-                                   pieces(passes.steps, local))
-    live_token, live_pair = _live(passes, backward=training)
-    return Kept(token + part, pair, away["host"], away["disk"], redo_token + live_token,
-                redo_pair + live_pair)
+    here = Size(token + part, pair)
+    life = Life(passes, tuple(kept), context)
+    forward = life.forward().above(here)
+    backward = Size() if local.facts.frozen else life.backward().above(here)
+    return Kept(here.token, pair, away["host"], away["disk"], forward, backward)
 
 
 def kept_names(passes: Passes) -> list[str]:
@@ -150,12 +186,11 @@ def _stays(local: Local, name: str) -> bool:
 
 
 def _sizes(
-    local: Local, names: list[str], per_token: Callable[[str], float],
-    pieces: Mapping[str, int] | None = None,
+    local: Local, names: list[str], per_token: Callable[[str], float]
 ) -> tuple[float, float]:
     token = pair = 0.0
     for name in names:
-        size = per_token(name) / (pieces or {}).get(name, 1)
+        size = per_token(name)
         size *= local.stored("activation", name)
         if local.facts.block.activations[name].per_context:
             pair += size
@@ -164,8 +199,8 @@ def _sizes(
     return token, pair
 
 
-def _live(passes: Passes, *, backward: bool) -> tuple[float, float]:
-    """Return the largest set of operands and results (and their gradients) of one kernel."""
+def _live(passes: Passes) -> tuple[float, float]:
+    """Return the largest set of operands and results of one kernel."""
     best = (0.0, 0.0)
     cut = pieces(passes.steps, passes.local)
     for index, step in enumerate(passes.steps):
@@ -182,8 +217,7 @@ def _live(passes: Passes, *, backward: bool) -> tuple[float, float]:
             else:
                 token += size
         best = (max(best[0], token), max(best[1], pair))
-    factor = 2.0 if backward else 1.0
-    return best[0] * factor, best[1] * factor
+    return best
 
 
 def kv_bytes(local: Local) -> tuple[dict[str, float], tuple[KvSpan, ...]]:

@@ -199,6 +199,9 @@ class CommWork:
 Work = OpWork | CommWork
 
 
+GradLife = Literal["run", "step_end", "layer_end"]
+
+
 @attrs.frozen
 class BlockPlan:
     """One class of layers (or embed, or head) on one device.
@@ -214,8 +217,14 @@ class BlockPlan:
             accumulation round to its reduction, where they are sharded at rest.
         saved_per_token, saved_per_pair, saved_fixed: activations kept from forward to backward.
         host_saved_per_token, disk_saved_per_token: those that are kept elsewhere meanwhile.
-        transient_per_token, transient_per_pair: largest working set inside the block at once.
-        gathered_bytes: weights gathered for use, beyond the resident shard.
+        transient_per_token, transient_per_pair: largest working set inside the block at once,
+            beyond what is kept; in training that of the backward pass.
+        forward_per_token, forward_per_pair: that of the forward pass; None is the same.
+        gathered_bytes: weights gathered for use, beyond the resident shard; `held_bytes` those
+            that stay whole from the forward to the backward pass.
+        grad_work_bytes: the largest gradient of one weight, whole, before it is added to others;
+            `grad_in_parts` whether already one micro-batch makes it in parts.
+        grad_life: how long the block's gradients are held (the cell `layout.lifetime`).
         kv_per_token, host_kv_per_token, disk_kv_per_token: cache bytes per cached token by where
             they lie; `kv_spans` what they differ by in some ranges of a sequence.
         kv_cap: most tokens of a sequence that the cache keeps, or None.
@@ -242,7 +251,13 @@ class BlockPlan:
     disk_saved_per_token: float = 0.0
     transient_per_token: float = 0.0
     transient_per_pair: float = 0.0
+    forward_per_token: float | None = None
+    forward_per_pair: float | None = None
     gathered_bytes: float = 0.0
+    held_bytes: float = 0.0
+    grad_work_bytes: float = 0.0
+    grad_in_parts: bool = False
+    grad_life: GradLife = "run"
     kv_per_token: float = 0.0
     host_kv_per_token: float = 0.0
     disk_kv_per_token: float = 0.0

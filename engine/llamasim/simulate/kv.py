@@ -14,9 +14,9 @@ from llamasim.simulate.memory import (
     blocks_of,
     host_resident,
     resident,
-    transient_of,
     with_reserve,
 )
+from llamasim.simulate.within import transient_of
 
 
 def kv_bytes(plan: Plan, rank: RankClass, length: float, place: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -10,9 +10,16 @@ import numpy as np
 from llamasim.plan.spec import BlockPlan, Chunk, Plan, RankClass, StepShape
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate.levels import Level, constant, of_changes, of_spans, peak
-from llamasim.simulate.orders import FORWARD
+from llamasim.simulate.orders import FORWARD, Task
 from llamasim.simulate.stage import Stage
-from llamasim.simulate.trace import CATEGORIES, Fit, Floats, Ints
+from llamasim.simulate.trace import CATEGORIES, Fit, Floats
+from llamasim.simulate.within import (
+    Moment,
+    Round,
+    backward_moment,
+    forward_moment,
+    saved_of,
+)
 
 #: Categories whose bytes come and go through the allocator.
 DYNAMIC = ("activations", "transient", "buffers")
@@ -28,7 +35,7 @@ def resident(plan: Plan, rank: RankClass, unified: bool) -> dict[str, float]:
     blocks = blocks_of(plan, rank)
     result = {
         "weights": rank.static_bytes + sum(b.weight_bytes + b.static_bytes for b in blocks),
-        "gradients": sum(b.grad_bytes for b in blocks),
+        "gradients": sum(b.grad_bytes for b in blocks if b.grad_life == "run"),
         "optimizer": sum(b.optimizer_bytes for b in blocks),
     }
     if unified:
@@ -47,88 +54,148 @@ def host_resident(plan: Plan, rank: RankClass) -> float:
 
 @attrs.frozen
 class ChunkBytes:
-    """What a chunk's tasks hold beyond what is resident, for one micro-batch."""
+    """What a chunk's tasks hold beyond what is resident, for one micro-batch.
 
+    Attributes:
+        saved: activations kept to the backward pass.
+        buffers: whole gradients, beyond their shards, in the order of the backward pass.
+        made: gradients that the step's first backward pass makes.
+
+    """
+
+    blocks: tuple[BlockPlan, ...]
     saved: float
-    transient: float
     gathered: float
     buffers: tuple[float, ...]
+    made: float
 
 
 def chunk_bytes(plan: Plan, chunk: Chunk, shape: StepShape) -> ChunkBytes:
-    """Return a chunk's activations, working set, gathered weights and gradient buffers.
-
-    Gathered weights are those of the block at work and of the `prefetch` next ones; the buffers
-    are in the order of the backward pass.
+    """Return what a chunk holds. Gathered weights are the most that a window of the block at work
+    and the `prefetch` next ones takes.
     """
     blocks = [plan.blocks[i] for i in chunk.blocks]
-    if not blocks:
-        return ChunkBytes(0.0, 0.0, 0.0, ())
     gathered = sorted((b.gathered_bytes for b in blocks), reverse=True)
     return ChunkBytes(
-        sum(
-            b.saved_per_token * shape.tokens + b.saved_per_pair * shape.full_pairs + b.saved_fixed
-            for b in blocks
-        ),
-        max(transient_of(b, shape) for b in blocks),
+        tuple(blocks),
+        sum(saved_of(b, shape) for b in blocks),
         sum(gathered[: 1 + plan.schedule.prefetch]),
         tuple(b.grad_buffer_bytes for b in reversed(blocks)),
+        sum(b.grad_bytes for b in blocks if b.grad_life == "step_end"),
     )
 
 
-def transient_of(block: BlockPlan, shape: StepShape) -> float:
-    """Return a block's largest working set."""
-    return block.transient_per_token * shape.tokens + block.transient_per_pair * shape.full_pairs
+@attrs.frozen
+class Timeline:
+    """A stage's tasks in time.
+
+    Attributes:
+        closing: the kind of task that completes a micro-batch.
+        chunks: chunks of every stage; `micro_batches` and `reduce_every` as the schedule has them.
+        freed: when a chunk's part's whole gradients of a micro-batch are reduced; where it is not
+            said, as soon as they may be.
+        end: when the step ends.
+
+    """
+
+    order: Sequence[Task]
+    starts: Sequence[float]
+    ends: Sequence[float]
+    closing: int
+    chunks: int
+    micro_batches: int
+    reduce_every: int
+    freed: Mapping[tuple[int, int, int], float]
+    end: float
+
+    @staticmethod
+    def of(stage: Stage) -> Timeline:
+        """Return a simulated stage's."""
+        timings = stage.timings
+        freed = {(c, j, part): t for c, j, part, _, t in stage.reductions}
+        return Timeline(
+            stage.order, stage.starts, stage.ends, timings.closing, timings.chunks,
+            timings.micro_batches, timings.reduce_every, freed, stage.end,
+        )
+
+    def closes(self, j: int) -> bool:
+        """Whether gradients are reduced after a micro-batch."""
+        if j == self.micro_batches - 1:
+            return True
+        return self.reduce_every > 0 and (j + 1) % self.reduce_every == 0
+
+    def round(self, j: int) -> Round:
+        """Return where a micro-batch stands in the accumulation of gradients."""
+        return Round(j == 0, j == 0 or self.closes(j - 1), self.closes(j))
 
 
-def training_levels(plan: Plan, rank: RankClass, stage: Stage, unified: bool) -> dict[str, Level]:
+def training_levels(
+    plan: Plan, rank: RankClass, tasks: Timeline, unified: bool
+) -> dict[str, Level]:
     """Return a stage's memory by category over a training step.
 
-    Activations of a chunk are held from the start of its forward pass to the end of its backward
-    pass, as are those of a whole chunk: the peak lies at the end of the one or the start of the
-    other.
+    Activations of a chunk are held from its forward to its backward pass; each task stands for its
+    fullest moment.
     """
     sizes = [chunk_bytes(plan, c, plan.step_shape) for c in rank.chunks]
-    kind, chunk, j = (np.array(x, dtype=np.int32) for x in zip(*stage.order, strict=True))
-    start, end = np.array(stage.starts), np.array(stage.ends)
+    sizes += [ChunkBytes((), 0.0, 0.0, (), 0.0)] * (tasks.chunks - len(sizes))
+    kind, chunk, _ = (np.array(x, dtype=np.int32) for x in zip(*tasks.order, strict=True))
+    start, end = np.array(tasks.starts), np.array(tasks.ends)
     saved = np.array([s.saved for s in sizes])[chunk]
-    forward, last = kind == FORWARD, kind == stage.timings.closing
+    forward, last = kind == FORWARD, kind == tasks.closing
+    moments = _moments(plan, tasks, sizes)
+    less = np.array([m.activations for m in moments])
     levels = {name: constant(v) for name, v in resident(plan, rank, unified).items()}
     levels["activations"] = of_changes(
-        np.concatenate((start[forward], end[last])),
-        np.concatenate((saved[forward], -saved[last])),
+        np.concatenate((start[forward], end[last], start, end)),
+        np.concatenate((saved[forward], -saved[last], less, -less)),
     )
-    levels["transient"] = of_spans(start, end, np.array([s.transient for s in sizes])[chunk])
-    levels["buffers"] = of_spans(start, end, np.array([s.gathered for s in sizes])[chunk])
-    if any(any(s.buffers) for s in sizes):
+    held = sum(b.held_bytes for b in blocks_of(plan, rank))
+    levels["transient"] = of_spans(start, end, np.array([m.transient for m in moments]))
+    levels["buffers"] = of_spans(start, end, np.array([m.gathered for m in moments]), held)
+    if any(m.gradients for m in moments):
         base = float(levels["gradients"].bytes[0])
-        changes = _gradient_changes(stage, sizes, (kind, chunk, j), start, end)
-        levels["gradients"] = of_changes(*changes, base)
+        levels["gradients"] = of_changes(*_gradient_changes(tasks, sizes, moments), base)
     return levels
 
 
+def _moments(plan: Plan, tasks: Timeline, sizes: list[ChunkBytes]) -> list[Moment]:
+    """Return the fullest moment of each task of a stage."""
+    shape, prefetch = plan.step_shape, plan.schedule.prefetch
+    known: dict[tuple[int, int, Round], Moment] = {}
+    found = []
+    for kind, chunk, j in tasks.order:
+        place = tasks.round(j)
+        key = (kind, chunk, place)
+        if key not in known:
+            blocks = list(sizes[chunk].blocks)
+            known[key] = forward_moment(blocks, shape, prefetch) if kind == FORWARD else (
+                backward_moment(blocks, shape, prefetch, place, frees=kind == tasks.closing)
+            )
+        found.append(known[key])
+    return found
+
+
 def _gradient_changes(
-    stage: Stage, sizes: list[ChunkBytes], task: tuple[Ints, Ints, Ints], start: Floats,
-    end: Floats,
+    tasks: Timeline, sizes: list[ChunkBytes], moments: list[Moment]
 ) -> tuple[Floats, Floats]:
-    # A block's whole gradients live from its first backward pass of a round to its reduction.
-    times: list[float] = []
-    deltas: list[float] = []
-    timings = stage.timings
-    freed = {(c, j, part): t for c, j, part, _, t in stage.reductions}
-    for k, c, j, begin, stop in zip(*task, start, end, strict=True):
-        if k != timings.closing or not any(sizes[c].buffers):
+    # A block's whole gradients live from its first backward pass of a round to its reduction,
+    # its own part to the end of the step where it is not held for the whole run.
+    changes: list[tuple[float, float]] = []
+    rows = zip(tasks.order, tasks.starts, tasks.ends, moments, strict=True)
+    for (kind, c, j), begin, stop, moment in rows:
+        if kind != tasks.closing:
             continue
-        opens, closes = j == 0 or timings.closes_round(j - 1), timings.closes_round(j)
-        at = begin
-        for part, size in enumerate(sizes[c].buffers):
-            if opens:
-                times.append(at)
-                deltas.append(size)
-            if closes:
-                times.append(freed.get((c, j, part), stage.end))
-                deltas.append(-size)
-            at += (stop - begin) * stage.times.chunks[c].parts[part].share
+        place, buffers = tasks.round(j), sizes[c].buffers
+        changes += [(begin, moment.gradients), (stop, -moment.gradients)]
+        if place.opens:
+            changes.append((stop, sum(buffers)))
+        if place.closes:
+            changes += [(max(stop, tasks.freed.get((c, j, part), stop)), -size)
+                        for part, size in enumerate(buffers)]
+        if place.first and sizes[c].made:
+            changes += [(stop, sizes[c].made), (tasks.end, -sizes[c].made)]
+    times, deltas = zip(*changes, strict=True) if changes else ((), ())
     return np.array(times), np.array(deltas)
 
 
@@ -160,6 +227,19 @@ def with_reserve(levels: Mapping[str, Level], scenario: Scenario) -> dict[str, L
     moving = {k: v for k, v in levels.items() if k in DYNAMIC}
     lost = runtime.fragmentation * (peak(moving)[0] if moving else 0.0)
     return {**levels, "reserve": constant(runtime.reserve_bytes + lost)}
+
+
+def measures(fit: Fit, scenario: Scenario) -> dict[str, float]:
+    """Return a rank class' peak as programs report it, in bytes.
+
+    `allocated` is what tensors take (`torch.cuda.max_memory_allocated`, also "active"), `reserved`
+    adds what the allocator holds besides (`max_memory_reserved`), `device` all that the device has
+    given out, as its driver shows it.
+    """
+    own = fit.by_category.get("reserve", 0.0)
+    lost = own - scenario.runtime.reserve_bytes
+    return {"allocated": fit.peak_bytes - own, "reserved": fit.peak_bytes - own + lost,
+            "device": fit.peak_bytes}
 
 
 def fit(

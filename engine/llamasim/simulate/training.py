@@ -8,7 +8,13 @@ from llamasim.plan.spec import Plan
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate.costing import step_timings, weighted
 from llamasim.simulate.levels import Level, table
-from llamasim.simulate.memory import fit, host_activations, training_levels, with_reserve
+from llamasim.simulate.memory import (
+    Timeline,
+    fit,
+    host_activations,
+    training_levels,
+    with_reserve,
+)
 from llamasim.simulate.pipeline import Outcome, step
 from llamasim.simulate.stage import SEND
 from llamasim.simulate.trace import Links, Tasks, Trace
@@ -21,7 +27,10 @@ def train(plan: Plan, scenario: Scenario) -> Trace:
     outcome = step(step_timings(plan, scenario))
     levels: list[dict[str, Level]] = [
         with_reserve(
-            training_levels(plan, rank, stage, scenario.cluster.device.unified), scenario
+            training_levels(
+                plan, rank, Timeline.of(stage), scenario.cluster.device.unified
+            ),
+            scenario,
         )
         for rank, stage in zip(plan.ranks, outcome.stages, strict=True)
     ]

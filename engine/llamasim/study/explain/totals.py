@@ -8,8 +8,9 @@ import attrs
 
 from llamasim.plan.spec import BlockPlan
 from llamasim.simulate import run
-from llamasim.simulate.memory import chunk_bytes, transient_of
+from llamasim.simulate.memory import chunk_bytes
 from llamasim.simulate.trace import Fit
+from llamasim.simulate.within import transient_of
 from llamasim.study.explain import sizes
 from llamasim.study.explain.case import Case, Place
 from llamasim.study.explain.tree import Node

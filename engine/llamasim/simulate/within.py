@@ -1,0 +1,124 @@
+"""What one task holds at its fullest moment: a pass of a chunk, block by block.
+
+In a forward pass kept activations pile up block by block; in a backward pass they go, while
+gradients come. Levels over time are kept task by task, so each task stands for its fullest moment.
+"""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+
+from llamasim.plan.spec import BlockPlan, StepShape
+from llamasim.simulate.timings import IN_FLIGHT
+from llamasim.simulate.trace import Floats
+
+
+@attrs.frozen
+class Moment:
+    """Bytes at a task's fullest moment, by category.
+
+    Attributes:
+        activations: kept ones, less than when the whole chunk's are kept (at most 0).
+        transient: the working set of the block at work.
+        gathered: weights that are whole for it and the blocks after it.
+        gradients: more than before the task (less, where whole ones are reduced).
+
+    """
+
+    activations: float = 0.0
+    transient: float = 0.0
+    gathered: float = 0.0
+    gradients: float = 0.0
+
+
+def saved_of(block: BlockPlan, shape: StepShape) -> float:
+    """Return what a block keeps of one micro-batch."""
+    return (block.saved_per_token * shape.tokens + block.saved_per_pair * shape.full_pairs
+            + block.saved_fixed)
+
+
+def transient_of(block: BlockPlan, shape: StepShape) -> float:
+    """Return a block's largest working set; in training that of its backward pass."""
+    return block.transient_per_token * shape.tokens + block.transient_per_pair * shape.full_pairs
+
+
+def forward_of(block: BlockPlan, shape: StepShape) -> float:
+    """Return a block's largest working set in its forward pass."""
+    token, pair = block.forward_per_token, block.forward_per_pair
+    token = block.transient_per_token if token is None else token
+    pair = block.transient_per_pair if pair is None else pair
+    return token * shape.tokens + pair * shape.full_pairs
+
+
+def forward_moment(blocks: list[BlockPlan], shape: StepShape, prefetch: int) -> Moment:
+    """Return the fullest moment of a forward pass."""
+    if not blocks:
+        return Moment()
+    saved = np.array([saved_of(b, shape) for b in blocks])
+    later = np.cumsum(saved) - saved.sum()
+    transient = np.array([forward_of(b, shape) for b in blocks])
+    gathered = _window(np.array([b.gathered_bytes for b in blocks]), prefetch)
+    at = int(np.argmax(later + transient + gathered))
+    return Moment(float(later[at]), float(transient[at]), float(gathered[at]))
+
+
+@attrs.frozen
+class Round:
+    """Where a backward pass stands in the accumulation of gradients.
+
+    Attributes:
+        first: of the step; `opens` and `closes` a round of micro-batches that are reduced at once.
+
+    """
+
+    first: bool
+    opens: bool
+    closes: bool
+
+
+def backward_moment(
+    blocks: list[BlockPlan], shape: StepShape, prefetch: int, place: Round, *, frees: bool
+) -> Moment:
+    """Return the fullest moment of a backward pass; `frees` says that it completes a micro-batch,
+    so that its activations go and gradients of weights come.
+    """
+    if not blocks:
+        return Moment()
+    order = blocks[::-1]
+    saved = np.array([saved_of(b, shape) for b in order])
+    gone = saved - np.cumsum(saved) if frees else np.zeros(len(order))
+    transient = np.array([transient_of(b, shape) for b in order])
+    gathered = _window(np.array([b.gathered_bytes for b in order]), prefetch)
+    gradients = _gradients(order, place) if frees else np.zeros(len(order))
+    at = int(np.argmax(gone + transient + gathered + gradients))
+    return Moment(float(gone[at]), float(transient[at]), float(gathered[at]), float(gradients[at]))
+
+
+def _window(sizes: Floats, prefetch: int) -> Floats:
+    """Return each block's size with that of the `prefetch` next ones."""
+    ends = np.concatenate(([0.0], np.cumsum(sizes)))
+    last = np.minimum(np.arange(len(sizes)) + 1 + prefetch, len(sizes))
+    window: Floats = ends[last] - ends[:-1]
+    return window
+
+
+def _gradients(order: list[BlockPlan], place: Round) -> Floats:
+    """Return gradients beyond those before the task, at each block in the order of the pass."""
+    whole = np.array([b.grad_buffer_bytes for b in order])
+    total = np.cumsum(whole)
+    made = total if place.opens else np.zeros(len(order))
+    if place.closes:
+        # Whole ones go as they are reduced; so many blocks' wait at once.
+        reduced = np.concatenate((np.zeros(IN_FLIGHT), total))[: len(order)]
+        made = made - reduced
+    rest = np.array([
+        b.grad_bytes if b.grad_life == "step_end" and place.first else 0.0 for b in order
+    ])
+    here = np.array([b.grad_bytes if b.grad_life == "layer_end" else 0.0 for b in order])
+    here += np.array([
+        b.grad_work_bytes if b.grad_in_parts or (b.grad_life != "run" and not place.first) else 0.0
+        for b in order
+    ])
+    found: Floats = made + np.cumsum(rest) + here
+    return found
