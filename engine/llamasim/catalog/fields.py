@@ -217,6 +217,8 @@ _RUNTIME = (
     _share("gemv_concurrency", "over the device's bytes per clock", default=1.0),
     Field("formats", "formats", dict, NONE, default=MappingProxyType({}),
           doc="share of the rate that matmuls reach, by storage format of the weight"),
+    _count("unpack_rows", "rows from which low-bit weights are unpacked to memory; 0: never",
+           default=0),
     _text("half_math", "arithmetic of 16-bit kernels, where the device has a rate for it",
           default=""),
     Field("on", "on", dict, None, default=MappingProxyType({}),

@@ -201,6 +201,8 @@ class Runtime:
         formats: share of their arithmetic rate that matmuls reach by storage format of the weight
             (`int4_group`: 0.85) or by arithmetic (`fp8`: 0.8); unpacking, casts and scales take
             the rest.
+        unpack_rows: rows from which a product first writes its low-bit weights as 16-bit ones to
+            memory and then runs on those; 0: its kernels unpack on the fly.
         half_math: arithmetic of its 16-bit kernels (`fp16_acc16`), on devices that have a rate for
             it; empty where they accumulate in 32 bits.
         on: figures that differ on a family of devices, because the program has another library of
@@ -236,6 +238,7 @@ class Runtime:
     kv_block: int
     half_math: str = ""
     stage_overlap: float = 1.0
+    unpack_rows: int = 0
     on: Mapping[str, float] = attrs.field(factory=dict)
     sources: Mapping[str, str] = attrs.field(factory=dict)
     notes: str = ""

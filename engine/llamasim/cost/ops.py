@@ -37,11 +37,12 @@ def op_cost(op: OpWork, shape: StepShape, machine: Machine) -> OpCost:
     compute = _compute_seconds(op, work, shape, processor, machine)
     moved = work.read + work.write
     memory = moved / _memory_rate(op, shape, processor, machine)
+    unpacking = _unpack_seconds(op, work, processor, machine)
     launch = launch_seconds(op, shape, machine)
     bound: Bound = "compute" if compute >= memory else "memory"
     if launch > max(compute, memory):
         bound = "launch"
-    return OpCost(max(compute, memory) + launch, flops, work.read, work.write, bound)
+    return OpCost(max(compute, memory) + unpacking + launch, flops, work.read, work.write, bound)
 
 
 def launch_seconds(op: OpWork, shape: StepShape, machine: Machine) -> float:
@@ -69,6 +70,20 @@ def _compute_seconds(
     return seconds
 
 
+def _unpacks(op: OpWork, work: Amount, machine: Machine) -> bool:
+    """Whether a kernel of its own writes the op's low-bit weights as 16-bit ones first."""
+    rows = machine.runtime.unpack_rows
+    return 0 < rows < work.rows and op.format is not None and op.math in ("bf16", "fp16")
+
+
+def _unpack_seconds(op: OpWork, work: Amount, processor: Processor, machine: Machine) -> float:
+    if not _unpacks(op, work, machine):
+        return 0.0
+    moved = op.read_fixed * op.read_scale + 2.0 * op.n * op.k * op.batch
+    rate = processor.bandwidth * processor.memory_efficiency * machine.runtime.memory_efficiency
+    return moved * op.runs * op.pieces / rate
+
+
 def _math(op: OpWork, processor: Processor, machine: Machine) -> str:
     other = machine.runtime.half_math
     return other if op.math in ("fp16", "bf16") and other in processor.peaks else op.math
@@ -88,6 +103,8 @@ def _product_share(
         return runtime.matmul_efficiency
     m, n, k, batch = _product_shape(op, work, shape)
     share = shape_efficiency(m, n, k, batch, processor.multiprocessors)
+    if _unpacks(op, work, machine):
+        return runtime.matmul_efficiency * share
     formats = runtime.formats
     return runtime.matmul_efficiency * share * min(
         formats.get(op.format or "", 1.0), formats.get(op.math, 1.0)
