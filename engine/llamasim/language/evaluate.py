@@ -150,7 +150,7 @@ def _sum(sign: int) -> Callable[[Binary, Env], Value]:
 
 
 def _finite(span: Span, value: float, like: Quantity) -> Quantity:
-    if not math.isfinite(value):
+    if not -math.inf < value < math.inf:
         raise EvalError(span, "the result is too large")
     return Quantity(value, like.dimension)
 
@@ -158,7 +158,7 @@ def _finite(span: Span, value: float, like: Quantity) -> Quantity:
 def _times(expr: Binary, env: Env) -> Value:
     left, right = _quantity(expr.left, env), _quantity(expr.right, env)
     value = left.value * right.value
-    if not math.isfinite(value):
+    if not -math.inf < value < math.inf:
         raise EvalError(expr.span, "the result is too large")
     return Quantity(value, left.dimension * right.dimension)
 
@@ -168,7 +168,7 @@ def _over(expr: Binary, env: Env) -> Value:
     if right.value == 0:
         raise EvalError(expr.right.span, "this is 0, and something is divided by it")
     value = left.value / right.value
-    if not math.isfinite(value):
+    if not -math.inf < value < math.inf:
         raise EvalError(expr.span, "the result is too large")
     return Quantity(value, left.dimension / right.dimension)
 
@@ -193,7 +193,7 @@ def _power(expr: Binary, env: Env) -> Value:
 
 def _divides(expr: Binary, env: Env) -> Value:
     left, right = ratio(expr.left, env), ratio(expr.right, env)
-    return left != 0 and math.fmod(right, left) == 0
+    return left != 0 and right % left == 0
 
 
 def _same(expr: Binary, env: Env) -> bool:

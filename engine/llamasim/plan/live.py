@@ -14,6 +14,7 @@ import attrs
 from llamasim.plan.flow import PARTIAL, TOKEN_DIMS
 from llamasim.plan.passes import Passes
 from llamasim.plan.steps import Step, pieces
+from llamasim.units.many import larger, where_larger
 
 
 @attrs.frozen
@@ -31,7 +32,7 @@ class Size:
 
     def above(self, other: Size) -> Size:
         """Return what this is more than another, at least nothing."""
-        return Size(max(0.0, self.token - other.token), max(0.0, self.pair - other.pair))
+        return Size(larger(self.token - other.token, 0.0), larger(self.pair - other.pair, 0.0))
 
 
 @attrs.define
@@ -55,8 +56,10 @@ class _Pool:
         """Compare what is held, and what lives for a moment beside it, with the peak."""
         token = sum(s.token for s in self.held.values()) + sum(s.token for s in extra)
         pair = sum(s.pair for s in self.held.values()) + sum(s.pair for s in extra)
-        if token + self.context * pair > self.top.token + self.context * self.top.pair:
-            self.top = Size(token, pair)
+        new = token + self.context * pair
+        old = self.top.token + self.context * self.top.pair
+        self.top = Size(where_larger(new, old, token, self.top.token),
+                        where_larger(new, old, pair, self.top.pair))
 
 
 @attrs.define

@@ -10,6 +10,7 @@ import attrs
 from llamasim.model.graph import Block, Graph
 from llamasim.techniques.mesh import Mesh
 from llamasim.techniques.records import ClaimFact, LedgerRow
+from llamasim.units.many import larger, real, smaller
 
 if TYPE_CHECKING:
     from llamasim.techniques.blocks import Space
@@ -35,11 +36,11 @@ class Merged:
 
     def number(self, base: float) -> float:
         """Return the cell's value, given its base value."""
-        start = base if self.value is None else float(self.value)
+        start = base if self.value is None else real(self.value)
         result = start * self.scale + self.add
         if self.floor is not None:
-            result = max(result, self.floor)
-        return result if self.cap is None else min(result, self.cap)
+            result = larger(result, self.floor)
+        return result if self.cap is None else smaller(result, self.cap)
 
 
 NOTHING = Merged()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
 
@@ -25,6 +25,17 @@ from llamasim.techniques.stages import Stages, assign
 from llamasim.techniques.unmatched import unmatched, unused_brings
 
 
+@attrs.frozen
+class Prepared:
+    """Techniques that go together here, before any rule has run."""
+
+    instances: list[Instance]
+    names: Mapping[tuple[str, ...], Value]
+    mesh: Mesh
+    graph: Graph
+    space: blocks.Space
+
+
 def apply(
     graph: Graph, program: Program, scenario: Scenario, *, beside: frozenset[str] = frozenset()
 ) -> tuple[Applied | None, list[Diagnostic]]:
@@ -33,6 +44,34 @@ def apply(
     A model that runs within the steps of another is never trained; `beside` are the uses that have
     it run.
     """
+    ready, diagnostics = prepare(graph, program, scenario, beside=beside)
+    if ready is None:
+        return None, diagnostics
+    instances, mesh, graph = ready.instances, ready.mesh, ready.graph
+    step_collected = Collector()
+    step, extras, said = blocks.step_facts(ready.space, step_collected)
+    diagnostics += said
+    stages, said = _stages(graph, step, mesh, instances)
+    diagnostics += said
+    if stages is None:
+        return None, diagnostics
+    facts, class_of, said = class_facts(graph, ready.space, stages.stage_of)
+    diagnostics += said
+    if any(d.is_error for d in diagnostics):
+        return None, diagnostics
+    applied = Applied(
+        graph, mesh, tuple(facts), class_of, stages.stages, stages.chunks, stages.slot_of, step,
+        claims(instances, ready.names, mesh), ledger_rows(ready.space, facts, step_collected),
+        tuple(i.name for i in instances), space=ready.space, step_collected=step_collected,
+        extras=extras,
+    )
+    return applied, diagnostics
+
+
+def prepare(
+    graph: Graph, program: Program, scenario: Scenario, *, beside: frozenset[str] = frozenset()
+) -> tuple[Prepared | None, list[Diagnostic]]:
+    """Bind the techniques, lay out the mesh, and check what they require."""
     names = global_names(scenario, graph)
     frozen = bool(beside)
     instances, diagnostics = instantiate(scenario, program)
@@ -52,24 +91,7 @@ def apply(
         others = {name for i in instances for name in i.models}
         diagnostics += unmatched(graph, [r for r in rules if not r.implied], others)
     space = blocks.Space(scenario, names, mesh, tuple(rules), _refined(instances), frozen)
-    step_collected = Collector()
-    step, extras, said = blocks.step_facts(space, step_collected)
-    diagnostics += said
-    stages, said = _stages(graph, step, mesh, instances)
-    diagnostics += said
-    if stages is None:
-        return None, diagnostics
-    facts, class_of, said = _classes(graph, space, stages)
-    diagnostics += said
-    if any(d.is_error for d in diagnostics):
-        return None, diagnostics
-    applied = Applied(
-        graph, mesh, tuple(facts), class_of, stages.stages, stages.chunks, stages.slot_of, step,
-        claims(instances, names, mesh), ledger_rows(space, facts, step_collected),
-        tuple(i.name for i in instances), space=space, step_collected=step_collected,
-        extras=extras,
-    )
-    return applied, diagnostics
+    return Prepared(instances, names, mesh, graph, space), diagnostics
 
 
 def _with_brought(
@@ -127,15 +149,20 @@ def _stages(
     ]
 
 
-def _classes(
-    graph: Graph, space: blocks.Space, stages: Stages
+#: Returns a layer's stage.
+StageOf = Callable[[int], int]
+
+
+def class_facts(
+    graph: Graph, space: blocks.Space, stage_of: StageOf
 ) -> tuple[list[BlockFacts], tuple[int, ...], list[Diagnostic]]:
+    """Return the facts of each class of layers, and every layer's class."""
     facts: list[BlockFacts] = []
     class_of = [0] * graph.model.layers
     diagnostics: list[Diagnostic] = []
     for block in graph.blocks:
-        for name, layers in _split(block, space, stages):
-            view = _layer_view(block, layers[0], stages) if layers else None
+        for name, layers in _split(block, space, stage_of):
+            view = _layer_view(block, layers[0], stage_of) if layers else None
             found, said = blocks.block_facts(name, block, layers, view, space)
             for index in layers:
                 class_of[index] = len(facts)
@@ -145,11 +172,11 @@ def _classes(
 
 
 def _split(
-    block: Block, space: blocks.Space, stages: Stages
+    block: Block, space: blocks.Space, stage_of: StageOf
 ) -> list[tuple[str, tuple[int, ...]]]:
     if not block.layers:
         return [(block.kind, ())]
-    views = {i: _layer_view(block, i, stages) for i in block.layers}
+    views = {i: _layer_view(block, i, stage_of) for i in block.layers}
     rules = [(u.instance, u.rule) for u in space.rules]
     keys = signatures(rules, block, views, space.names, space.mesh)
     groups: dict[object, list[int]] = {}
@@ -159,9 +186,27 @@ def _split(
     return [(block.kind if k == 0 else f"{block.kind}.{k}", tuple(g)) for k, g in named]
 
 
-def _layer_view(block: Block, index: int, stages: Stages) -> dict[str, Value]:
-    return {
-        "index": number(index),
-        "kind": Symbol(block.kind),
-        "stage": number(stages.slot_of[index] % stages.stages),
-    }
+def _layer_view(block: Block, index: int, stage_of: StageOf) -> Mapping[str, Value]:
+    return _LayerView(index, Symbol(block.kind), stage_of)
+
+
+@attrs.frozen
+class _LayerView(Mapping[str, Value]):
+    """What rules read of a layer. Its stage is asked for only where one does."""
+
+    number: int
+    kind: Symbol
+    stage_of: StageOf
+
+    def __getitem__(self, name: str) -> Value:
+        if name == "stage":
+            return number(self.stage_of(self.number))
+        if name not in ("index", "kind"):
+            raise KeyError(name)
+        return number(self.number) if name == "index" else self.kind
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("index", "kind", "stage"))
+
+    def __len__(self) -> int:
+        return 3

@@ -15,6 +15,7 @@ from llamasim.techniques.instances import Instance
 from llamasim.techniques.mesh import DEFAULT_ORDER, REMAINDER, Mesh, build_mesh
 from llamasim.techniques.records import ClaimFact
 from llamasim.units import Quantity
+from llamasim.units.many import whole
 
 Names = Mapping[tuple[str, ...], Value]
 
@@ -60,7 +61,7 @@ def _size(instance: Instance, axis: Axis, names: Names) -> tuple[int, Diagnostic
         value = evaluate(axis.size, Env(instance, names))
         if isinstance(value, Quantity):
             if COUNT.hold(value.value):
-                return int(value.value), None
+                return whole(value.value), None
             message = f"the axis `{axis.name}` would have {show_value(value)} members"
     except (Missing, EvalError) as error:
         message += f": {error}"

@@ -13,6 +13,7 @@ from llamasim.scenario.spec import Scenario
 from llamasim.techniques.instances import Instance
 from llamasim.techniques.mesh import Mesh
 from llamasim.units import DATA, TIME, TOKEN, Quantity
+from llamasim.units.many import real
 
 #: Answers `op.kind`, `weight.dim_in`, ... for one element; None where it lacks the attribute.
 View = Callable[[tuple[str, ...], bool], Value | None]
@@ -20,7 +21,7 @@ View = Callable[[tuple[str, ...], bool], Value | None]
 
 def number(value: float) -> Quantity:
     """Return a plain number."""
-    return Quantity(float(value))
+    return Quantity(real(value))
 
 
 def data(size_bytes: float) -> Quantity:

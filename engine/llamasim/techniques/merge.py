@@ -12,6 +12,7 @@ import attrs
 
 from llamasim.diagnostics import Diagnostic, Label, Span
 from llamasim.techniques.applied import Merged
+from llamasim.units.many import real
 
 
 @attrs.frozen(order=False)
@@ -63,14 +64,14 @@ def merge(
     floors: list[float] = []
     for c in ordered:
         if c.verb == "scale":
-            scale *= float(c.value)
+            scale *= real(c.value)
         elif c.verb == "add":
-            add += float(c.value)
+            add += real(c.value)
             per_token += c.per_token
         elif c.verb == "cap":
-            caps.append(float(c.value))
+            caps.append(real(c.value))
         elif c.verb == "raise":
-            floors.append(float(c.value))
+            floors.append(real(c.value))
     merged = Merged(
         sets[0].value if sets else None, scale, add, per_token,
         min(caps, default=None), max(floors, default=None),

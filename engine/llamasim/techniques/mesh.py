@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 import attrs
+
+from llamasim.units.many import each, larger
 
 #: The axis that takes what the others leave.
 REMAINDER = "dp"
@@ -25,7 +28,7 @@ class Group:
     @property
     def nodes(self) -> int:
         """Nodes that the group spans."""
-        return max(1, self.size // max(1, self.per_node))
+        return larger(self.size // larger(self.per_node, 1), 1)
 
 
 @attrs.frozen
@@ -83,8 +86,8 @@ class Mesh:
         for name in sorted(set(beside)):
             inner = self.by_name.get(name)
             if inner and inner.inside in names and name not in names:
-                size = max(1, size // inner.size)
-                per_node = max(1, per_node // inner.group.per_node)
+                size = larger(size // inner.size, 1)
+                per_node = larger(per_node // inner.group.per_node, 1)
         return Group(label, size, per_node)
 
     def ways(self, axis: str, beside: Iterable[str]) -> int:
@@ -131,6 +134,10 @@ def build_mesh(
 
 
 def _within_node(size: int, stride: int, per_node: int) -> int:
+    return cast(int, each(_members_inside, size, stride, per_node))
+
+
+def _members_inside(size: int, stride: int, per_node: int) -> int:
     if stride >= per_node:
         return 1
     inside = min(size, max(1, per_node // stride))

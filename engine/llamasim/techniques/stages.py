@@ -13,6 +13,10 @@ class Stages:
     chunks: int
     slot_of: tuple[int, ...]
 
+    def stage_of(self, layer: int) -> int:
+        """Return a layer's stage."""
+        return self.slot_of[layer] % self.stages
+
 
 def assign(
     layers: int, stages: int, chunks: int, first_relief: int, last_relief: int

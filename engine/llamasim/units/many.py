@@ -1,0 +1,296 @@
+"""A number that stands for many configurations at once, and takes part in any arithmetic.
+
+`Many` goes wherever a float goes: sums and products are taken for all configurations in one step,
+and a comparison gives one answer if all agree. Where they do not, `Disagree` says who says what, so
+that the caller can do the same work again for each part (`apart`). Code that is written for one
+configuration so serves thousands, and what it decides is decided for each as if it were alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar, cast
+
+import attrs
+import numpy as np
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Places = np.ndarray[Any, np.dtype[np.int64]]
+T = TypeVar("T")
+N = TypeVar("N", int, float)
+
+
+class Disagree(Exception):  # noqa: N818 - nothing is wrong: the caller goes on in parts
+    """Configurations that go different ways; `parts` holds a number for each, equal within one."""
+
+    def __init__(self, parts: Places) -> None:
+        super().__init__("configurations that go different ways")
+        self.parts = parts
+
+
+class Many:
+    """One value for each of a number of configurations."""
+
+    __slots__ = ("_key", "values")
+    __array_ufunc__ = None  # NumPy's numbers leave arithmetic with it to this class
+
+    def __init__(self, values: Floats) -> None:
+        self.values = values
+        self._key: bytes | None = None
+
+    # --- arithmetic --------------------------------------------------------------------------
+
+    def __add__(self, other: object) -> Many:
+        return Many(self.values + _bare(other))
+
+    def __sub__(self, other: object) -> Many:
+        return Many(self.values - _bare(other))
+
+    def __rsub__(self, other: object) -> Many:
+        return Many(_bare(other) - self.values)
+
+    def __mul__(self, other: object) -> Many:
+        return Many(self.values * _bare(other))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __truediv__(self, other: object) -> Many:
+        return Many(self.values / _bare(other))
+
+    def __rtruediv__(self, other: object) -> Many:
+        return Many(_bare(other) / self.values)
+
+    def __floordiv__(self, other: object) -> Many:
+        return Many(self.values // _bare(other))
+
+    def __rfloordiv__(self, other: object) -> Many:
+        return Many(_bare(other) // self.values)
+
+    def __mod__(self, other: object) -> Many:
+        return Many(self.values % _bare(other))
+
+    def __rmod__(self, other: object) -> Many:
+        return Many(_bare(other) % self.values)
+
+    def __pow__(self, other: object) -> Many:
+        return Many(self.values ** _bare(other))
+
+    def __rpow__(self, other: object) -> Many:
+        return Many(_bare(other) ** self.values)
+
+    def __neg__(self) -> Many:
+        return Many(-self.values)
+
+    def __abs__(self) -> Many:
+        return Many(np.abs(self.values))
+
+    def __round__(self, digits: int | None = None) -> Many:
+        return Many(np.round(self.values, digits or 0))
+
+    def __ceil__(self) -> Many:
+        return Many(np.ceil(self.values))
+
+    def __floor__(self) -> Many:
+        return Many(np.floor(self.values))
+
+    # --- decisions ---------------------------------------------------------------------------
+
+    def __lt__(self, other: object) -> bool:
+        return _agreed(self.values < _bare(other))
+
+    def __le__(self, other: object) -> bool:
+        return _agreed(self.values <= _bare(other))
+
+    def __gt__(self, other: object) -> bool:
+        return _agreed(self.values > _bare(other))
+
+    def __ge__(self, other: object) -> bool:
+        return _agreed(self.values >= _bare(other))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Many | int | float):
+            return False
+        return other is self or _agreed(self.values == _bare(other))
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    @property
+    def key(self) -> bytes:
+        """Its values, to be looked up by."""
+        if self._key is None:
+            self._key = self.values.tobytes()
+        return self._key
+
+    def __bool__(self) -> bool:
+        return _agreed(self.values != 0)
+
+    def only(self) -> float:
+        """Return the value that all have; they go apart where there is none."""
+        first = self.values[0]
+        if (self.values != first).any():
+            _, parts = np.unique(self.values, return_inverse=True)
+            raise Disagree(parts)
+        return float(first)
+
+    def __float__(self) -> float:
+        return self.only()
+
+    def __int__(self) -> int:
+        return int(self.only())
+
+    def __index__(self) -> int:
+        value = self.only()
+        if value != int(value):
+            raise TypeError("not a whole number")
+        return int(value)
+
+    def is_integer(self) -> bool:
+        """Whether all values are whole."""
+        return _agreed(self.values == np.floor(self.values))
+
+    # --- text --------------------------------------------------------------------------------
+
+    def __format__(self, spec: str) -> str:
+        """Show the different values; only messages about several configurations hold them."""
+        found = np.unique(self.values)
+        shown = "/".join(format(float(v), spec or "g") for v in found[:4])
+        return shown + ("/..." if len(found) > 4 else "")
+
+    def __repr__(self) -> str:
+        return f"Many({format(self)})"
+
+    def __str__(self) -> str:
+        return format(self)
+
+
+def _bare(value: object) -> Any:
+    return value.values if isinstance(value, Many) else value
+
+
+def _agreed(answers: Any) -> bool:
+    if answers.all():
+        return True
+    if not answers.any():
+        return False
+    raise Disagree(answers.astype(np.int64))
+
+
+def many(values: Sequence[float] | Floats) -> float:
+    """Return values as one number, or as a plain one where all are equal."""
+    found = np.asarray(values, dtype=np.float64)
+    if len(found) and (found == found[0]).all():
+        return float(found[0])
+    return cast(float, Many(found))
+
+
+def values_of(value: float, count: int) -> Floats:
+    """Return the value of each of `count` configurations."""
+    found = _bare(value)
+    if isinstance(found, np.ndarray):
+        return found
+    return np.full(count, float(found))
+
+
+def is_many(value: object) -> bool:
+    """Whether a number has several values."""
+    return isinstance(value, Many)
+
+
+def larger(a: N, b: N) -> N:
+    """Return the larger of two numbers, for each configuration."""
+    if isinstance(a, Many) or isinstance(b, Many):
+        return cast(N, Many(np.maximum(_bare(a), _bare(b))))
+    return a if a > b else b
+
+
+def smaller(a: N, b: N) -> N:
+    """Return the smaller of two numbers, for each configuration."""
+    if isinstance(a, Many) or isinstance(b, Many):
+        return cast(N, Many(np.minimum(_bare(a), _bare(b))))
+    return a if a < b else b
+
+
+def where_larger(a: float, b: float, yes: float, no: float) -> float:
+    """Return `yes` where `a` is larger than `b`, else `no`."""
+    if isinstance(a, Many) or isinstance(b, Many):
+        return cast(float, Many(np.where(_bare(a) > _bare(b), _bare(yes), _bare(no))))
+    return yes if a > b else no
+
+
+def real(value: float | str) -> float:
+    """Return a number as a float, or as many of them."""
+    return cast(float, value) if isinstance(value, Many) else float(value)
+
+
+def whole(value: float) -> int:
+    """Return a number cut to whole ones."""
+    if isinstance(value, Many):
+        return cast(int, Many(np.trunc(value.values)))
+    return int(value)
+
+
+def each(function: Callable[..., float], *args: Any) -> float:
+    """Return a function's value for each configuration, computed once for equal arguments."""
+    found = [a for a in args if isinstance(a, Many)]
+    if not found:
+        return function(*args)
+    rows = np.unique(np.column_stack([a.values for a in found]), axis=0, return_inverse=True)
+    places = [k for k, a in enumerate(args) if isinstance(a, Many)]
+    results = np.empty(len(rows[0]))
+    given = list(args)
+    for index, row in enumerate(rows[0].tolist()):
+        for place, value in zip(places, row, strict=True):
+            given[place] = value
+        results[index] = function(*given)
+    return many(results[rows[1].reshape(-1)])
+
+
+def narrowed(value: T, chosen: Places) -> T:
+    """Return a number, a record or a tuple with the values of chosen configurations alone."""
+    if isinstance(value, Many):
+        return cast(T, many(value.values[chosen]))
+    if isinstance(value, tuple):
+        return cast(T, tuple(narrowed(v, chosen) for v in value))
+    kind: Any = type(value)
+    if not attrs.has(kind):
+        return value
+    changes = {}
+    for field in attrs.fields(kind):
+        if field.init:
+            before = getattr(value, field.name)
+            after = narrowed(before, chosen)
+            if after is not before:
+                changes[field.name] = after
+    return cast(T, attrs.evolve(cast(Any, value), **changes)) if changes else value
+
+
+def apart(function: Callable[..., float], count: int, *args: Any) -> float:
+    """Return a function's value for each of `count` configurations, in parts where they disagree.
+
+    The parts are put together again, so the caller does not see that they went different ways.
+    """
+    try:
+        return function(*args)
+    except Disagree as found:
+        parts = found.parts
+    result = np.empty(count)
+    for part in np.unique(parts):
+        chosen = np.flatnonzero(parts == part)
+        value = apart(function, len(chosen), *(narrowed(a, chosen) for a in args))
+        result[chosen] = values_of(value, len(chosen))
+    return many(result)
+
+
+def distinct(rows: Sequence[Hashable]) -> tuple[list[int], Places]:
+    """Return where each different row occurs first, and for every row the number of its like."""
+    seen: dict[Hashable, int] = {}
+    first: list[int] = []
+    places = np.empty(len(rows), dtype=np.int64)
+    for k, row in enumerate(rows):
+        number = seen.get(row)
+        if number is None:
+            number = seen[row] = len(first)
+            first.append(k)
+        places[k] = number
+    return first, places
