@@ -128,7 +128,8 @@ def test_step_times_on_the_grid_are_those_of_the_whole_work() -> None:
     work = StageWork.of(PLAN, given)
     costs = StepCosts(work)
     shape = StepShape.of(4, 128, 300)
-    assert costs.mixed(shape).latency == pytest.approx(work.step("prefill", shape).latency)
+    mixed, _ = costs.mixed(0, 0.0, [(128, 300)] * 4)
+    assert mixed == pytest.approx(work.step("prefill", shape).latency)
     decode = StepShape.of(8, 1, 127)
     assert costs.decode(8, 8 * 128) == pytest.approx(work.step("decode", decode).latency)
 
@@ -144,7 +145,7 @@ def test_a_cache_counts_blocks_as_sequences_grow() -> None:
         cache.advance(1)
         used.append(cache.used)
     assert used == [3, 4, 5, 5]
-    assert cache.steps_left() == 10
+    assert cache.steps_left(99) == 10
     cache.advance(10)
     assert cache.needed() > 0 and cache.used == 10 - cache.free
     cache.close(0)

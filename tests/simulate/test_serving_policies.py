@@ -27,12 +27,15 @@ def trace_of(one: Scenario) -> Trace:
 
 
 def test_all_but_the_first_of_a_beginning_start_after_it() -> None:
-    """800 tokens are 50 blocks of 16; shorter prompts share what they have but one token."""
+    """800 tokens are 50 blocks of 16; shorter prompts share what they have but one token, and those
+    that come while a beginning is still computed, the blocks that are done.
+    """
     found = trace_of(given("serving.cache.prefix_cache")).requests
     assert found is not None
     whole = np.minimum(800, (found.prompt - 1) // 16 * 16)
     hit = found.cached > 0
-    assert (found.cached[hit] == whole[hit]).all()
+    assert (found.cached[hit] <= whole[hit]).all() and (found.cached % 16 == 0).all()
+    assert (found.cached[hit] == whole[hit]).mean() > 0.9
     assert 120 - 30 < hit.sum() <= 120 - 3
 
 

@@ -7,6 +7,8 @@ the block, and `(L - s) mod block` stays the same while it decodes.
 
 from __future__ import annotations
 
+from llamasim.simulate.prefixes import Prefixes
+
 #: Stands for a cache without a bound.
 UNBOUNDED = 1 << 60
 
@@ -17,16 +19,19 @@ class Cache:
     Attributes:
         step: decode steps so far.
         tokens: cached tokens of decoding sequences.
-        used: blocks that are taken, of `capacity`.
+        used: blocks that running sequences hold, of `capacity`.
         reserve: whether a sequence takes all blocks that it will ever need when it starts.
+        prefixes: what is kept of prompts for later ones, if anything is; it may take what is not
+            used, and gives way when that is needed.
 
     """
 
     def __init__(
-        self, capacity: int, block: int, growth: float = 1.0, *, reserve: bool = False
+        self, capacity: int, block: int, growth: float = 1.0, *, reserve: bool = False,
+        prefixes: Prefixes | None = None,
     ) -> None:
         self.capacity, self.block, self.growth = capacity, block, growth
-        self.reserve = reserve
+        self.reserve, self.prefixes = reserve, prefixes
         self.step = 0
         self.tokens = 0.0
         self.used = 0
@@ -34,37 +39,60 @@ class Cache:
         self.allocated = 0
         self.freed = 0
         self._count = 0
-        self._residues = [0] * block
+        #: Twice in a row, so that any run of steps is one slice of it.
+        self._residues = [0] * (2 * block)
         self._held: dict[int, int] = {}
         self._base: dict[int, float] = {}
-        self._shared: dict[int, int] = {}
 
     @property
     def free(self) -> int:
-        """Blocks that are not taken."""
+        """Blocks that no running sequence holds."""
         return self.capacity - self.used
 
     def blocks(self, tokens: float) -> int:
         """Return the blocks that hold a number of tokens."""
         return int(-(-tokens // self.block))
 
-    def open(self, request: int, tokens: int, whole: int) -> bool:
-        """Take a new sequence's first blocks, if they are there."""
-        count = self.blocks(whole if self.reserve else tokens) - self._shared.get(request, 0)
-        if count + self.needed() > self.free:
+    def known(self, request: int, total: int) -> int:
+        """Return the first tokens of a prompt that are cached; at least one is left to compute."""
+        return self.prefixes.known(request, total) if self.prefixes else 0
+
+    def open(
+        self, request: int, tokens: int, whole: int, known: int = 0, joining: bool = False
+    ) -> bool:
+        """Take a new sequence's first blocks, if they are there; `known` tokens are cached.
+
+        One that is `joining` the next decode step takes another block in it.
+        """
+        count = -(-(whole if self.reserve else tokens) // self.block)
+        needed = self.needed() + (joining and not self.reserve)
+        if known and self.prefixes:
+            count -= known // self.block
+            again = self.prefixes.unused(request, known)
+            if count + again + needed > self.capacity - self.used:
+                return False
+            self.prefixes.share(request, known)
+            self._use(again)
+        elif count + needed > self.capacity - self.used:
             return False
         self._held[request] = count
         self._use(count)
+        if self.prefixes:
+            self._held[request] -= self.prefixes.keep(request, tokens)
         return True
 
     def extend(self, request: int, tokens: int) -> bool:
         """Let a sequence under way grow to a number of tokens, if there is room."""
-        held = self._held[request] + self._shared.get(request, 0)
-        count = max(0, self.blocks(tokens) - held)
-        if count + self.needed() > self.free:
+        held = self._held[request]
+        if self.prefixes:
+            held += self.prefixes.held(request)
+        count = max(0, -(-tokens // self.block) - held)
+        if count + self.needed() > self.capacity - self.used:
             return False
         self._held[request] += count
         self._use(count)
+        if self.prefixes:
+            self._held[request] -= self.prefixes.keep(request, tokens)
         return True
 
     def decode(self, request: int, length: int) -> None:
@@ -73,59 +101,70 @@ class Cache:
         self.tokens += length
         self._count += 1
         if not self.reserve:
-            self._residues[(length - self.step) % self.block] += 1
+            self._join((length - self.step) % self.block, 1)
+
+    def _join(self, residue: int, by: int) -> None:
+        self._residues[residue] += by
+        self._residues[residue + self.block] += by
+
+    def length(self, request: int) -> int:
+        """Return the cached tokens of a decoding sequence."""
+        return int(self._base[request] + self.step * self.growth)
 
     def close(self, request: int) -> None:
         """Give a sequence's blocks back."""
         count = self._held.pop(request)
-        shared = self._shared.pop(request, 0)
         base = self._base.pop(request, None)
         if base is not None:
             length = base + self.step * self.growth
             self.tokens -= length
             self._count -= 1
             if not self.reserve:
-                count = self.blocks(length) - shared
-                self._residues[int(base) % self.block] -= 1
+                count = -int(-length // self.block)
+                if self.prefixes:
+                    count -= self.prefixes.held(request)
+                self._join(int(base) % self.block, -1)
+        if self.prefixes:
+            count += self.prefixes.leave(request, count)
         self.used -= count
         self.freed += count
-
-    def share(self, request: int, blocks: int) -> None:
-        """Let a sequence begin with blocks that are another's."""
-        self._shared[request] = blocks
-
-    def give(self, request: int, other: int, blocks: int) -> None:
-        """Pass a sequence's first blocks on to another holder."""
-        self._held[request] -= blocks
-        self._held[other] = blocks
 
     def needed(self) -> int:
         """Return the blocks that the next decode step takes."""
         return 0 if self.reserve else self._residues[-self.step % self.block]
 
-    def steps_left(self) -> int:
-        """Return the decode steps for which there are blocks."""
-        if self.reserve or not self._count:
-            return UNBOUNDED
-        rounds, rest = divmod(self.free, self._count)
+    def steps_left(self, most: int) -> int:
+        """Return the decode steps, `most` at most, for which there are blocks."""
+        free, count = self.capacity - self.used, self._count
+        if self.reserve or count * (most // self.block + 1) <= free:
+            return most
+        rounds, rest = divmod(free, count)
         for step in range(self.block):
             rest -= self._residues[-(self.step + step) % self.block]
             if rest < 0:
-                return rounds * self.block + step
-        return (rounds + 1) * self.block
+                return min(most, rounds * self.block + step)
+        return min(most, (rounds + 1) * self.block)
 
     def advance(self, steps: int) -> None:
         """Let all decoding sequences grow by some steps."""
         if not self.reserve:
-            rounds, rest = divmod(steps, self.block)
-            count = rounds * self._count
-            for step in range(rest):
-                count += self._residues[-(self.step + step) % self.block]
-            self._use(count)
+            block, residues = self.block, self._residues
+            if steps == 1:
+                count = residues[-self.step % block]
+            else:
+                # Residues of the steps from here on count down.
+                rounds, rest = divmod(steps, block)
+                end = -self.step % block + block + 1
+                count = sum(residues[end - rest:end]) + rounds * self._count
+            if count:
+                self._use(count)
         self.tokens += self._count * self.growth * steps
         self.step += steps
 
     def _use(self, count: int) -> None:
         self.used += count
         self.allocated += count
-        self.peak = max(self.peak, self.used)
+        if self.used > self.peak:
+            self.peak = self.used
+        if self.prefixes and self.used + self.prefixes.spare > self.capacity:
+            self.prefixes.give_up(self.used + self.prefixes.spare - self.capacity)

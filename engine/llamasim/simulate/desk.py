@@ -1,11 +1,15 @@
-"""Where requests come from and where their times are kept."""
+"""Where requests come from, who serves them, and where their times are kept."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
+from array import array
+from collections.abc import Callable
+from typing import Protocol
 
 import attrs
+from simpy import Environment, Event
+from simpy.core import EmptySchedule
+from simpy.events import URGENT
 
 from llamasim.simulate.arrivals import Stream
 from llamasim.simulate.trace import Rejection
@@ -13,101 +17,278 @@ from llamasim.simulate.trace import Rejection
 
 @attrs.define(eq=False)
 class Book:
-    """Times of all requests; -1 where something has not happened."""
+    """Times of all requests; -1 where something has not happened.
 
-    arrived: list[float]
-    admitted: list[float]
-    first_token: list[float]
-    finished: list[float]
-    preemptions: list[int]
-    cached: list[int]
+    Attributes:
+        gaps: (seconds, how many) of waits for a further token that no decode step alone explains.
+
+    """
+
+    prompt: array[int]
+    output: array[int]
+    arrived: array[float]
+    admitted: array[float]
+    first_token: array[float]
+    finished: array[float]
+    preemptions: array[int]
+    cached: array[int]
     rejections: list[Rejection] = attrs.Factory(list)
+    gaps: list[tuple[float, int]] = attrs.Factory(list)
 
     @staticmethod
     def of(stream: Stream) -> Book:
         """Return an empty book for a stream of requests."""
         count = len(stream.time)
-        admitted, first_token, finished = ([-1.0] * count for _ in range(3))
+        admitted, first_token, finished = (array("d", [-1.0]) * count for _ in range(3))
         return Book(
-            stream.time.tolist(), admitted, first_token, finished, [0] * count, [0] * count
+            array("i", stream.prompt.tolist()), array("i", stream.output.tolist()),
+            array("d", stream.time.tolist()), admitted, first_token, finished,
+            array("i", [0]) * count, array("i", [0]) * count,
         )
+
+
+class Serves(Protocol):
+    """What a desk asks of a server."""
+
+    outstanding: int
+
+    def submit(self, request: int, now: float) -> None:
+        """Take a request in."""
+
+    def refuses(self, request: int) -> str:
+        """Return why a request can never be served here; empty where it can."""
+
+    def match(self, request: int) -> int:
+        """Return the tokens of a request's prompt that are cached here."""
+
+
+#: From a request and the servers to the one that serves it.
+Route = Callable[[int, list[Serves]], int]
 
 
 @attrs.define(eq=False)
 class Desk:
-    """One server's view: its queue of future requests, and the book.
+    """Takes requests in order of arrival and gives each to a server.
 
-    With `users`, requests come as in a closed loop: each user sends the next request of the queue,
-    which all servers share, when the last one is done. Without, they come at their times.
+    With `users`, requests come as in a closed loop: each user sends the next one when its last is
+    done. Without, they come at their times. `also` serves them later on, and must be able to.
+    With `fed`, servers know their requests and take them in themselves.
     """
 
-    prompt: list[int]
-    output: list[int]
+    env: Environment
     book: Book
-    queue: deque[int]
-    capacity_tokens: float
+    servers: list[Serves]
+    route: Route
     users: int | None = None
+    scaling: Scaling | None = None
+    also: Serves | None = None
+    fed: bool = False
+    at: int = 0
 
-    def arrived(self, now: float) -> Iterator[int]:
-        """Yield the requests that have come by now and were not yielded before."""
-        while self.queue:
-            if self.users is None:
-                if self.book.arrived[self.queue[0]] > now:
-                    return
-                yield self.queue.popleft()
-                continue
-            if self.users == 0:
-                return
-            self.users -= 1
-            request = self.queue.popleft()
+    def start(self) -> None:
+        """Let requests come."""
+        if self.scaling is not None:
+            self.scaling.begin()
+        if self.users is None and not self.fed:
+            self._expect()
+        elif self.users is not None:
+            for _ in range(self.users):
+                self._next_of_user(0.0)
+
+    def _expect(self) -> None:
+        if self.at < len(self.book.arrived):
+            call_at(self.env, self.book.arrived[self.at], self._arrive, URGENT)
+
+    def _arrive(self, _: Event) -> None:
+        arrived, at = self.book.arrived, self.at
+        now = arrived[at]
+        while at < len(arrived) and arrived[at] <= now:
+            self.at = at + 1
+            self._come(at, now)
+            at += 1
+        self._expect()
+
+    def _next_of_user(self, now: float) -> None:
+        # A request that is turned away makes room for the next at once.
+        while self.at < len(self.book.arrived):
+            request, self.at = self.at, self.at + 1
             self.book.arrived[request] = now
-            yield request
+            if self._come(request, now):
+                return
 
-    def next_arrival(self) -> float | None:
-        """Return when the next request comes, if that is known and any does."""
-        if self.users is not None or not self.queue:
-            return None
-        return self.book.arrived[self.queue[0]]
+    def _come(self, request: int, now: float) -> bool:
+        if not self.takes(request, now):
+            return False
+        servers = self.servers if self.scaling is None else self.scaling.open(now)
+        servers[self.route(request, servers)].submit(request, now)
+        return True
 
-    def longest(self, request: int) -> int:
-        """Return the tokens of a request from prompt to last output."""
-        return self.prompt[request] + self.output[request]
-
-    def fits(self, request: int) -> bool:
-        """Whether the whole cache would hold it."""
-        return self.longest(request) <= self.capacity_tokens
-
-    def reject(self, request: int, now: float) -> None:
-        """Turn a request away."""
-        reason = (
-            f"it needs a cache of {self.longest(request):,} tokens; "
-            f"there is room for {int(self.capacity_tokens):,}"
-        )
-        self.book.rejections.append(
-            Rejection(request, now, self.prompt[request], self.output[request], reason)
-        )
-        self._free_user()
-
-    def admit(self, request: int, now: float, known: int = 0) -> None:
-        """Note when a request was first scheduled, and how much of its prompt was cached then."""
-        if self.book.admitted[request] < 0:
-            self.book.admitted[request] = now
-            self.book.cached[request] = known
-
-    def token(self, request: int, now: float) -> None:
-        """Note a request's first token."""
-        if self.book.first_token[request] < 0:
-            self.book.first_token[request] = now
-
-    def preempted(self, request: int) -> None:
-        """Count a preemption."""
-        self.book.preemptions[request] += 1
+    def takes(self, request: int, now: float) -> bool:
+        """Whether a request can be served at all; it is turned away where it cannot."""
+        reason = self.servers[0].refuses(request)
+        if not reason and self.also is not None:
+            reason = self.also.refuses(request)
+        if reason:
+            book = self.book
+            book.rejections.append(Rejection(
+                request, now, book.prompt[request], book.output[request], reason
+            ))
+        return not reason
 
     def finish(self, request: int, now: float) -> None:
         """Note a request's last token."""
         self.book.finished[request] = now
-        self._free_user()
-
-    def _free_user(self) -> None:
+        if self.scaling is not None:
+            self.scaling.less(now)
         if self.users is not None:
-            self.users += 1
+            self._next_of_user(now)
+
+
+def call_at(
+    env: Environment, when: float, then: Callable[[Event], None], priority: int = 1
+) -> Event:
+    """Let something happen at a time that is not past."""
+    event = Event(env)
+    event._ok, event._value = True, None
+    event.callbacks.append(then)
+    env.schedule(event, priority, max(0.0, when - env.now))  # type: ignore[arg-type]
+    return event
+
+
+def run_all(env: Environment) -> None:
+    """Let everything happen."""
+    step = env.step
+    try:
+        while True:
+            step()
+    except EmptySchedule:
+        return
+
+
+# --- routes ------------------------------------------------------------------------------------
+
+
+def in_turn() -> Route:
+    """Return a route that gives each server a request in turn."""
+    last = -1
+
+    def route(_: int, servers: list[Serves]) -> int:
+        nonlocal last
+        last = (last + 1) % len(servers)
+        return last
+
+    return route
+
+
+def least_outstanding() -> Route:
+    """Return a route to the server with the fewest requests; the first of several."""
+
+    def route(_: int, servers: list[Serves]) -> int:
+        counts = [s.outstanding for s in servers]
+        return counts.index(min(counts))
+
+    return route
+
+
+#: Requests by which, and times by which, a server may have more than the least busy one before
+#: what it has cached no longer counts.
+LEAD, TIMES = 32, 1.5
+
+
+def by_prefix() -> Route:
+    """Return a route to where most of a prompt is cached, unless too many requests are there.
+
+    After SGLang's router: the longest match while loads are even, else the least busy server.
+    """
+
+    def route(request: int, servers: list[Serves]) -> int:
+        counts = [s.outstanding for s in servers]
+        least = min(counts)
+        best = counts.index(least)
+        most = 0
+        for number, server in enumerate(servers):
+            if counts[number] - least > LEAD and counts[number] > TIMES * least:
+                continue
+            found = server.match(request)
+            if found > most:
+                best, most = number, found
+        return best
+
+    return route
+
+
+ROUTES: dict[str, Callable[[], Route]] = {
+    "round_robin": in_turn, "least_outstanding": least_outstanding, "prefix": by_prefix,
+}
+
+
+# --- replicas that come and go -----------------------------------------------------------------
+
+
+@attrs.define(eq=False)
+class Scaling:
+    """How many servers are open: more when requests pile up, after a delay; fewer when they do not.
+
+    Attributes:
+        least: servers that are always open.
+        delay_s: until a server that was asked for takes requests.
+        above: requests a server above which one more is asked for; `below`, one fewer.
+        lanes: servers of one replica, which come and go together.
+        paid: seconds that replicas were there, starting ones included.
+
+    """
+
+    env: Environment
+    servers: list[Serves]
+    least: int
+    delay_s: float
+    above: float
+    below: float
+    lanes: int = 1
+    ready: int = 0
+    asked: int = 0
+    paid: float = 0.0
+    changes: list[tuple[float, int]] = attrs.Factory(list)
+    _since: float = 0.0
+
+    def begin(self) -> None:
+        """Open the least number."""
+        self.ready = self.asked = min(self.least, len(self.servers) // self.lanes)
+        self.changes.append((0.0, self.ready))
+
+    def _pay(self, now: float) -> None:
+        self.paid += self.asked * (now - self._since)
+        self._since = now
+
+    def open(self, now: float) -> list[Serves]:
+        """Return the servers that take requests; one more has just come."""
+        waiting = 1 + sum(s.outstanding for s in self.servers)
+        if waiting > self.above * self.asked and self.asked * self.lanes < len(self.servers):
+            self._pay(now)
+            self.asked += 1
+            call_at(self.env, now + self.delay_s, self._opened)
+        return self.servers[: self.ready * self.lanes]
+
+    def _opened(self, _: Event) -> None:
+        if self.ready < self.asked:
+            self.ready += 1
+            self.changes.append((float(self.env.now), self.ready))
+
+    def less(self, now: float) -> None:
+        """Let the last replica go once it has nothing to do, if the others suffice."""
+        last = self.servers[(self.ready - 1) * self.lanes : self.ready * self.lanes]
+        present = sum(s.outstanding for s in self.servers)
+        if (
+            self.ready == self.asked > self.least
+            and present < self.below * (self.ready - 1)
+            and not any(s.outstanding for s in last)
+        ):
+            self._pay(now)
+            self.ready -= 1
+            self.asked -= 1
+            self.changes.append((now, self.ready))
+
+    def end(self, now: float) -> float:
+        """Return the seconds that replicas were there, all together."""
+        self._pay(max(now, self._since))
+        return self.paid

@@ -1,23 +1,23 @@
-"""Replicas behind a round-robin router, all alike or in two pools that prefill and decode."""
+"""Replicas behind a router, all alike or in two pools that prefill and decode."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+from typing import cast
 
 import attrs
-import numpy as np
-from simpy import Environment
+from simpy import Environment, Event
 
 from llamasim.cost import comm_cost
 from llamasim.plan.spec import CommWork, Group, Plan, StepShape
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate.arrivals import Stream
 from llamasim.simulate.cache import Cache
-from llamasim.simulate.desk import Book, Desk
+from llamasim.simulate.desk import ROUTES, Book, Desk, Route, Serves, call_at, run_all
 from llamasim.simulate.kv import Room, kv_bytes
+from llamasim.simulate.limits import Limits
+from llamasim.simulate.parts import parts_of
 from llamasim.simulate.prefixes import Prefixes
-from llamasim.simulate.server import Lanes, Limits, Server
+from llamasim.simulate.server import Lanes, Server
 from llamasim.simulate.stepcost import StepCosts
 
 
@@ -29,97 +29,145 @@ class Shop:
     scenario: Scenario
     space: Room
     costs: StepCosts
+    stream: Stream
     coalesce: bool
 
-    def limits(self, *, loaded: bool = False) -> Limits:
-        """Return what bounds an iteration of one server."""
+    def limits(self, *, loaded: bool = False, hands_over: bool = False) -> Limits:
+        """Return the policy of one server."""
         schedule = self.plan.schedule
         sequences = max(1, schedule.max_sequences // len(self.plan.ranks))
         fitting = max(1, int(schedule.token_budget / schedule.rows))
         return Limits(
             schedule.token_budget, min(sequences, fitting), schedule.rows, schedule.tokens_out,
-            schedule.admission == "batch", self.coalesce, loaded,
+            static=schedule.admission == "batch", coalesce=self.coalesce, loaded=loaded,
+            hands_over=hands_over,
         )
 
-    def cache(self, stream: Stream) -> tuple[Cache, Prefixes | None]:
+    def cache(self, *, loaded: bool) -> Cache:
         """Return one server's cache, and what of it beginnings of prompts share."""
-        schedule = self.plan.schedule
+        schedule, space = self.plan.schedule, self.space
         reserve = (schedule.admission == "batch" or schedule.cache == "contiguous"
                    or schedule.tokens_out != 1)
-        cache = Cache(self.space.blocks // len(self.plan.ranks), self.space.block,
-                      schedule.tokens_out, reserve=reserve)
-        shared = self.scenario.workload.shared_prefix
-        if schedule.cache != "prefix" or reserve or not shared:
-            return cache, None
-        return cache, Prefixes(cache, stream.group.tolist(), shared)
+        prefixes = None
+        if schedule.cache == "prefix" and not reserve and not loaded:
+            prefixes = Prefixes(space.block, parts_of(self.stream, self.scenario, space.block))
+        return Cache(space.blocks // len(self.plan.ranks), space.block, schedule.tokens_out,
+                     reserve=reserve, prefixes=prefixes)
+
+    def servers(
+        self, env: Environment, replicas: int, *, loaded: bool = False, hands_over: bool = False
+    ) -> list[Server]:
+        """Return the servers of some replicas.
+
+        A replica of several stages runs as many batches at once, one in each stage: each is a
+        server of its own with its share of the cache.
+        """
+        found = []
+        for _ in range(replicas):
+            lanes = Lanes()
+            for _ in self.plan.ranks:
+                server = Server(
+                    self.limits(loaded=loaded, hands_over=hands_over), self.cache(loaded=loaded),
+                    env, self.costs, lanes,
+                )
+                lanes.servers.append(server)
+                found.append(server)
+        return found
 
 
-def served(
-    shop: Shop, stream: Stream, book: Book, replicas: int, queue: Sequence[int] | None = None,
-    *, loaded: bool = False,
-) -> list[Server]:
-    """Run requests (all, or those of a queue in order of arrival) over replicas to the end.
+@attrs.frozen(eq=False)
+class Floor:
+    """The servers of a run, and who gives them requests."""
 
-    A replica of several stages runs as many batches at once, one in each stage: each is a server of
-    its own with its share of the cache.
-    """
+    env: Environment
+    desk: Desk
+    servers: list[Server]
+
+    def run(self) -> None:
+        """Serve until no request is left."""
+        self.desk.start()
+        run_all(self.env)
+
+
+def floor_of(shop: Shop, book: Book) -> Floor:
+    """Return the servers of a plan's replicas."""
+    env, schedule = Environment(), shop.plan.schedule
     arrivals = shop.scenario.workload.arrivals
-    lanes = len(shop.plan.ranks)
-    count = max(1, replicas) * lanes
-    order = list(range(len(stream.time))) if queue is None else list(queue)
     closed = arrivals is not None and arrivals.process == "closed"
-    users = arrivals.concurrency if arrivals is not None else 0
-    prompt, output = stream.prompt.tolist(), stream.output.tolist()
-    env, shared = Environment(), deque(order)
-    groups = [Lanes(lanes) for _ in range(count // lanes)]
-    servers = []
-    for i in range(count):
-        cache, prefixes = shop.cache(stream)
-        desk = Desk(
-            prompt, output, book, shared if closed else deque(order[i::count]),
-            cache.capacity * shop.space.block, (users - i + count - 1) // count if closed else None,
-        )
-        limits = shop.limits(loaded=loaded)
-        servers.append(Server(
-            env, shop.costs, limits, cache, desk, groups[i // lanes],
-            None if loaded else prefixes,
-        ))
-    for server in servers:
-        env.process(server.run())
-    env.run()
-    return servers
+    users = arrivals.concurrency if closed and arrivals is not None else None
+    first, pool = schedule.prefill_replicas, []
+    if first:
+        servers = shop.servers(env, first, hands_over=True)
+        pool = shop.servers(env, shop.plan.replicas - first, loaded=True)
+    else:
+        servers = shop.servers(env, max(1, shop.plan.replicas))
+    desk = Desk(env, book, cast("list[Serves]", servers), ROUTES["round_robin"](), users)
+    if pool:
+        desk.also = pool[0]
+        handover = Handover(env, shop, cast("list[Serves]", pool))
+        for server in servers:
+            server.handover = handover.send
+    for server in (*servers, *pool):
+        server.desk = desk
+    if not pool and len(shop.plan.ranks) == 1 and (users is None or len(servers) == 1):
+        _leave_alone(desk, servers)
+    return Floor(env, desk, [*servers, *pool])
 
 
-def in_pools(shop: Shop, stream: Stream, book: Book) -> list[Server]:
-    """Run requests through replicas that prefill and then, with their cache, through the others.
+def _leave_alone(desk: Desk, servers: list[Server]) -> None:
+    """Let servers that nothing joins go their own ways; each knows its turns."""
+    count = len(servers)
+    for number, server in enumerate(servers):
+        server.alone = True
+        if desk.users is None:
+            server.follow(range(number, len(desk.book.arrived), count))
+            server.wake(0.0)
+    desk.fed = desk.users is None
 
-    The first token comes from the first pool (DistServe, arXiv:2401.09670, section 4).
+
+@attrs.define(eq=False)
+class Handover:
+    """Passes requests with their cache from replicas that prefill to those that decode.
+
+    The first token comes from the first pool (DistServe, arXiv:2401.09670, section 4). A replica
+    sends one cache at a time and keeps it until it has arrived.
     """
-    schedule = shop.plan.schedule
-    first = attrs.evolve(stream, output=np.ones_like(stream.output))
-    made = served(shop, first, book, schedule.prefill_replicas)
-    later = Book.of(stream)
-    going = [i for i, end in enumerate(book.finished) if end >= 0 and stream.output[i] > 1]
-    for request in going:
-        later.arrived[request] = book.finished[request] + _handover(shop, stream.prompt[request])
-    going.sort(key=lambda r: (later.arrived[r], r))
-    rest = shop.plan.replicas - schedule.prefill_replicas
-    decoded = served(shop, stream, later, rest, going, loaded=True)
-    for request in going:
-        book.finished[request] = later.finished[request]
-        book.preemptions[request] += later.preemptions[request]
-    book.rejections += later.rejections
-    return made + decoded
 
+    env: Environment
+    shop: Shop
+    servers: list[Serves]
+    bytes_sent: float = 0.0
+    _route: Route = attrs.Factory(ROUTES["least_outstanding"])
+    _free: dict[int, float] = attrs.Factory(dict)
+    _seconds: dict[int, float] = attrs.Factory(dict)
 
-def _handover(shop: Shop, prompt: int) -> float:
-    """Return the seconds in which a prompt's cache passes from one replica to another."""
-    group = Group("pools", 2, 1 if shop.scenario.cluster.nodes > 1 else 2)
-    shape = StepShape.of(1, 1)
-    return max(
-        comm_cost(
-            CommWork("cache", "send", group, bytes_fixed=kv_bytes(shop.plan, r, prompt, "device")),
-            shape, shop.costs.work.costs.machine,
-        ).seconds
-        for r in shop.plan.ranks
-    )
+    def send(self, request: int, server: Server, now: float) -> None:
+        """Send a request's cache on as soon as the link is free."""
+        lane = id(server.lanes)
+        prompt = server.desk.book.prompt[request]
+        end = max(now, self._free.get(lane, 0.0)) + self._time(prompt)
+        self._free[lane] = end
+
+        def arrive(_: Event) -> None:
+            server.release(request, end)
+            number = self._route(request, self.servers)
+            self.servers[number].submit(request, end)
+
+        call_at(self.env, end, arrive)
+
+    def _time(self, prompt: int) -> float:
+        """Return the seconds in which a prompt's cache passes from one replica to another."""
+        found = self._seconds.get(prompt)
+        if found is None:
+            plan, cluster = self.shop.plan, self.shop.scenario.cluster
+            group = Group("pools", 2, 1 if cluster.nodes > 1 else 2)
+            shape, machine = StepShape.of(1, 1), self.shop.costs.work.costs.machine
+            found = self._seconds[prompt] = max(
+                comm_cost(
+                    CommWork("cache", "send", group, bytes_fixed=kv_bytes(plan, r, prompt,
+                                                                          "device")),
+                    shape, machine,
+                ).seconds
+                for r in plan.ranks
+            )
+        return found

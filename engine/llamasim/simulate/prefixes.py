@@ -1,73 +1,184 @@
-"""Cached beginnings of prompts that several requests share; those used longest ago go first.
+"""Cached beginnings of prompts that several requests share; blocks used longest ago go first.
 
-A beginning is computed by the first request that has it and kept in whole blocks; later requests
-start after it (vLLM's automatic prefix caching; SGLang's RadixAttention, arXiv:2312.07104).
+A request's tokens are a chain of parts, each known by a number that stands for all tokens up to
+its end (vLLM's and SGLang's hashes of blocks; arXiv:2312.07104, section 3). Whole blocks stay in
+the cache when their request ends, and go when room is needed: the request that ended longest ago
+first, its last blocks before its first ones. A part counts as used while any of it is.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable
 
-from llamasim.simulate.cache import Cache
+#: (number, blocks) of the parts of a request's prompt that others may share.
+Parts = tuple[tuple[int, int], ...]
+
+
+class _Part:
+    """Cached blocks of a part, how many of them running requests use, and how many each does."""
+
+    __slots__ = ("blocks", "depths", "number", "used")
+
+    def __init__(self, number: int) -> None:
+        self.number, self.blocks, self.used = number, 0, 0
+        self.depths: dict[int, int] = {}
 
 
 class Prefixes:
-    """The shared beginnings of one server's cache.
+    """What one server keeps.
 
     Attributes:
-        group: which beginning each request has.
-        tokens: of a beginning, in whole blocks.
+        spare: blocks kept that no running request uses.
 
     """
 
-    def __init__(self, cache: Cache, group: Sequence[int], tokens: int) -> None:
-        self.cache, self.group = cache, group
-        self.tokens = tokens // cache.block * cache.block
-        self._ready: OrderedDict[int, None] = OrderedDict()
-        self._users: dict[int, int] = {}
-        self._using: dict[int, int] = {}
+    def __init__(self, block: int, parts: Callable[[int], Parts]) -> None:
+        self.block, self._parts_of = block, parts
+        self.spare = 0
+        self._parts: dict[int, _Part] = {}
+        self._idle: OrderedDict[int, _Part] = OrderedDict()
+        #: Of running requests: their chain, the blocks in it that they hold, the last part's own.
+        self._running: dict[int, tuple[Parts, list[int]]] = {}
+
+    def chain(self, request: int) -> Parts:
+        """Return a request's parts; its own tokens, which end it, are known by its number."""
+        # As long as any sequence: its end is where the request's tokens end.
+        return (*self._parts_of(request), (-1 - request, 1 << 60))
 
     def known(self, request: int, total: int) -> int:
         """Return the first tokens of a request that are cached; at least one is left to compute."""
-        if self.group[request] not in self._ready:
-            return 0
-        block = self.cache.block
-        return min(self.tokens, (total - 1) // block * block)
+        found, most = 0, (total - 1) // self.block
+        for number, blocks in self.chain(request):
+            part = self._parts.get(number)
+            if part is None or found >= most:
+                break
+            found += min(part.blocks, blocks)
+            if part.blocks < blocks:
+                break
+        return min(found, most) * self.block
 
-    def use(self, request: int, known: int) -> None:
-        """Let a request share what is cached."""
-        if known:
-            group = self.group[request]
-            self._ready.move_to_end(group)
-            self._hold(request, group, self.cache.blocks(known))
+    def unused(self, request: int, known: int) -> int:
+        """Return how many of a request's cached blocks no running request uses."""
+        left, count = known // self.block, 0
+        for number, blocks in self.chain(request):
+            if left <= 0:
+                break
+            depth = min(left, blocks)
+            count += max(0, depth - self._parts[number].used)
+            left -= depth
+        return count
 
-    def computed(self, request: int, done: int) -> None:
-        """Keep a beginning that a request has just computed."""
-        group = self.group[request]
-        if group in self._ready or done < self.tokens or not self.tokens:
-            return
-        self._ready[group] = None
-        blocks = self.cache.blocks(self.tokens)
-        self.cache.give(request, -1 - group, blocks)
-        self._hold(request, group, blocks)
+    def share(self, request: int, known: int) -> None:
+        """Let a request use what is cached of it."""
+        chain, held, left = self.chain(request), [], known // self.block
+        for number, blocks in chain:
+            if left <= 0:
+                break
+            depth = min(left, blocks)
+            part = self._parts[number]
+            before = part.used
+            _add(part, depth, 1)
+            self.spare -= part.used - before
+            if part.used == part.blocks:
+                self._idle.pop(number, None)
+            held.append(depth)
+            left -= depth
+        self._running[request] = chain, held
 
-    def leave(self, request: int) -> None:
-        """Forget a request that ends or is put off."""
-        group = self._using.pop(request, None)
-        if group is not None:
-            self._users[group] -= 1
+    def held(self, request: int) -> int:
+        """Return the blocks that a running request has in parts."""
+        entry = self._running.get(request)
+        return sum(entry[1]) if entry else 0
 
-    def give_up(self) -> bool:
-        """Free the beginning that was last used longest ago, if one is in nobody's use."""
-        for group in self._ready:
-            if not self._users.get(group, 0):
-                del self._ready[group]
-                self.cache.close(-1 - group)
-                return True
-        return False
+    def keep(self, request: int, tokens: int) -> int:
+        """Keep whole blocks of a request's first tokens; return how many of its own they are.
 
-    def _hold(self, request: int, group: int, blocks: int) -> None:
-        self.cache.share(request, blocks)
-        self._users[group] = self._users.get(group, 0) + 1
-        self._using[request] = group
+        What another request computes too, or has computed since, stays the request's own.
+        """
+        entry = self._running.get(request)
+        if entry is None:
+            entry = self._running[request] = self.chain(request), []
+        chain, held = entry
+        whole = tokens // self.block - sum(held)
+        kept = 0
+        while whole > 0:
+            at = len(held) - 1
+            fresh = at < 0 or held[at] == chain[at][1]
+            at, depth = (at + 1, 0) if fresh else (at, held[at])
+            if at >= len(chain) - 1:
+                break
+            number, blocks = chain[at]
+            part = self._parts.get(number)
+            if part is None:
+                part = self._parts[number] = _Part(number)
+            if part.blocks != depth:
+                break
+            more = min(whole, blocks - depth)
+            _add(part, depth, -1)
+            part.blocks += more
+            _add(part, depth + more, 1)
+            held[at:] = [depth + more]
+            whole -= more
+            kept += more
+        return kept
+
+    def leave(self, request: int, own: int) -> int:
+        """Let a request end or wait again; its `own` blocks are kept too while there is room.
+
+        Returns the blocks in parts that no running request uses any more.
+        """
+        chain, held = self._running.pop(request, ((), []))
+        freed = self._keep_last(-1 - request, chain, held, own)
+        for (number, _), depth in reversed(list(zip(chain, held, strict=False))):
+            part = self._parts[number]
+            before = part.used
+            _add(part, depth, -1)
+            if before > part.used:
+                freed += before - part.used
+                self.spare += before - part.used
+                self._idle[number] = part
+                self._idle.move_to_end(number)
+        return freed
+
+    def _keep_last(self, number: int, chain: Parts, held: list[int], own: int) -> int:
+        """Keep what is a request's alone; return the blocks that it had found there itself."""
+        old = self._idle.pop(number, None)
+        if old is not None:
+            self.spare -= old.blocks - old.used
+        self._parts.pop(number, None)
+        depth = held.pop() if held and len(held) == len(chain) else 0
+        if own + depth:
+            last = self._idle[number] = _Part(number)
+            last.blocks = own + depth
+            self.spare += last.blocks
+            if len(held) == len(chain) - 1 and all(
+                h == blocks for h, (_, blocks) in zip(held, chain, strict=False)
+            ):
+                self._parts[number] = last
+        return depth
+
+    def give_up(self, count: int) -> None:
+        """Free blocks of what was used longest ago."""
+        while count > 0 and self._idle:
+            number, part = next(iter(self._idle.items()))
+            less = min(count, part.blocks - part.used)
+            part.blocks -= less
+            self.spare -= less
+            count -= less
+            if part.blocks == part.used:
+                del self._idle[number]
+                if not part.blocks and self._parts.get(number) is part:
+                    del self._parts[number]
+
+
+def _add(part: _Part, depth: int, change: int) -> None:
+    """Let one request more or fewer use the first `depth` blocks of a part."""
+    if not depth:
+        return
+    left = part.depths.get(depth, 0) + change
+    if left:
+        part.depths[depth] = left
+    else:
+        del part.depths[depth]
+    part.used = max(part.depths, default=0)

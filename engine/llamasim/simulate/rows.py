@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Sequence
+from typing import Any
 
 import attrs
 import numpy as np
 
 from llamasim.simulate.trace import Iterations, Tasks
-
-#: Start, end, steps, prefill tokens, decoding sequences, cached tokens read, waiting requests.
-IterationRow = tuple[float, float, int, int, int, float, int]
 
 
 @attrs.define(eq=False)
@@ -35,33 +34,59 @@ class TaskRows:
         )
 
 
+#: Start, end, steps, prefill tokens, decoding sequences, cached tokens, waiting and running
+#: requests, blocks.
+Row = tuple[float, float, int, int, int, float, int, int, int]
+#: Rows that are kept as they come before they are packed.
+PACKED = 4096
+
+
 @attrs.define(eq=False)
 class IterationRows:
-    """Iterations in order of their start."""
+    """Iterations in order of their start; a row may stand for a run of equal ones.
 
-    _rows: list[IterationRow] = attrs.Factory(list)
+    Attributes:
+        fresh: rows as they come; call `pack` now and then.
+        columns: those packed, in the order of `Iterations`.
+
+    """
+
+    fresh: list[Row] = attrs.Factory(list)
+    columns: tuple[array[Any], ...] = attrs.Factory(
+        lambda: tuple(array(kind) for kind in "ddiiidiii")
+    )
 
     def add(
         self, start: float, end: float, steps: int, prefill: int, decoding: int, kv: float,
-        waiting: int,
+        waiting: int, running: int | None = None, blocks: int = 0,
     ) -> None:
         """Add a run of `steps` equal iterations."""
-        self._rows.append((start, end, steps, prefill, decoding, kv, waiting))
+        self.fresh.append((start, end, steps, prefill, decoding, kv, waiting,
+                           decoding if running is None else running, blocks))
 
-    def __iter__(self) -> Iterator[IterationRow]:
-        return iter(self._rows)
-
-    def extend(self, other: IterationRows) -> None:
-        """Add another server's rows."""
-        self._rows += other._rows
+    def pack(self) -> None:
+        """Move fresh rows to the columns."""
+        for column, values in zip(self.columns, zip(*self.fresh, strict=True), strict=False):
+            column.extend(values)
+        self.fresh.clear()
 
     def build(self) -> Iterations:
         """Return the columns."""
-        columns = list(zip(*sorted(self._rows), strict=True)) or [()] * 7
-        start, end, steps, prefill, decoding, kv, waiting = columns
-        return Iterations(
-            np.array(start, dtype=np.float64), np.array(end, dtype=np.float64),
-            np.array(steps, dtype=np.int32), np.array(prefill, dtype=np.int32),
-            np.array(decoding, dtype=np.int32), np.array(kv, dtype=np.float64),
-            np.array(waiting, dtype=np.int32),
-        )
+        return joined([self])
+
+
+def joined(parts: Sequence[IterationRows]) -> Iterations:
+    """Return the iterations of several servers in order of their start, then end."""
+    columns: list[Any] = []
+    for part in parts:
+        part.pack()
+    for pieces in zip(*(p.columns for p in parts), strict=True):
+        kind = np.float64 if pieces[0].typecode == "d" else np.int32
+        arrays = [np.frombuffer(p, dtype=kind) for p in pieces if len(p)]
+        columns.append(np.concatenate(arrays) if arrays else np.zeros(0, dtype=kind))
+    if len(parts) > 1:
+        order = np.lexsort((columns[1], columns[0]))
+        columns = [c[order] for c in columns]
+    else:
+        columns = [c.copy() for c in columns]
+    return Iterations(*columns)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
+from typing import Any
+
 import attrs
 import numpy as np
 
@@ -12,12 +15,12 @@ from llamasim.simulate.desk import Book
 from llamasim.simulate.kv import Room, inference_levels, room
 from llamasim.simulate.levels import Level, of_changes, table
 from llamasim.simulate.memory import fit
-from llamasim.simulate.pools import Shop, in_pools, served
-from llamasim.simulate.rows import IterationRows, TaskRows
+from llamasim.simulate.pools import Shop, floor_of
+from llamasim.simulate.rows import joined
 from llamasim.simulate.server import Server
 from llamasim.simulate.stagework import StageWork
 from llamasim.simulate.stepcost import StepCosts
-from llamasim.simulate.trace import TASKS, Fit, Floats, Iterations, Links, Requests, Trace
+from llamasim.simulate.trace import TASKS, Fit, Floats, Links, Requests, Tasks, Trace
 
 MIXED, PREFILL, DECODE = (TASKS.index(k) for k in ("mixed", "prefill", "decode"))
 #: Most points of the cache's curve that are kept.
@@ -34,24 +37,23 @@ def serve(plan: Plan, scenario: Scenario, *, coalesce: bool = True) -> Trace:
     longest = float((stream.prompt + stream.output).max(initial=1))
     space = room(plan, scenario, _largest(plan), longest)
     book = Book.of(stream)
-    shop = Shop(plan, scenario, space, StepCosts(StageWork.of(plan, scenario)), coalesce)
-    if plan.schedule.prefill_replicas:
-        servers = in_pools(shop, stream, book)
-    else:
-        servers = served(shop, stream, book, plan.replicas)
+    costs = StepCosts(StageWork.of(plan, scenario))
+    floor = floor_of(Shop(plan, scenario, space, costs, stream, coalesce), book)
+    floor.run()
+    servers = floor.servers
     levels = _levels(plan, scenario, servers, book, space, longest)
     makespan = max([0.0, *book.finished])
     return Trace(
         scenario=scenario,
         plan=plan,
         makespan=makespan,
-        tasks=_tasks(servers[: len(plan.ranks)]).build(),
+        tasks=_tasks(servers[: len(plan.ranks)], costs),
         memory=table(enumerate(levels)),
         links=Links(np.zeros(0, dtype=np.int32), (), (), np.zeros(0), np.zeros(0), np.zeros(0)),
         fits=_fits(plan, scenario, servers, levels, space),
-        exposed=_exposed(servers, plan, makespan),
+        exposed=_exposed(servers, plan, costs, makespan),
         requests=_requests(stream, book),
-        iterations=_iterations(servers),
+        iterations=joined([s.rows for s in servers]),
         rejected=tuple(book.rejections),
     )
 
@@ -87,9 +89,14 @@ def _curve(group: list[Server]) -> Level:
     times: list[Floats] = []
     deltas: list[Floats] = []
     for server in group:
-        points = np.array([(0.0, 0.0), *server.used])
-        times.append(points[1:, 0])
-        deltas.append(np.diff(points[:, 1]))
+        rows = server.rows.build()
+        # What an iteration holds at its end counts from its start; nothing while none runs.
+        idle = np.append(rows.start[1:] > rows.end[:-1], True)[: len(rows.start)]
+        time = np.concatenate((rows.start, rows.end[idle]))
+        order = np.argsort(time, kind="stable")
+        used = np.concatenate((rows.kv_blocks, np.zeros(int(idle.sum()))))[order]
+        times.append(time[order])
+        deltas.append(np.diff(used, prepend=0.0))
     level = of_changes(np.concatenate(times), np.concatenate(deltas))
     if len(level.time) <= CURVE:
         return level
@@ -109,10 +116,10 @@ def _fits(
 
 
 def _requests(stream: Stream, book: Book) -> Requests:
-    turned_away = {r.request for r in book.rejections}
-    kept = np.array([i not in turned_away for i in range(len(stream.time))], dtype=bool)
+    kept = np.ones(len(stream.time), dtype=bool)
+    kept[[r.request for r in book.rejections]] = False
 
-    def column(values: list[float]) -> Floats:
+    def column(values: array[float]) -> Floats:
         selected: Floats = np.array(values, dtype=np.float64)[kept]
         return selected
 
@@ -124,44 +131,46 @@ def _requests(stream: Stream, book: Book) -> Requests:
     )
 
 
-def _iterations(servers: list[Server]) -> Iterations:
-    rows = IterationRows()
-    for server in servers:
-        rows.extend(server.rows)
-    return rows.build()
-
-
-def _tasks(servers: list[Server]) -> TaskRows:
+def _tasks(servers: list[Server], costs: StepCosts) -> Tasks:
     """Return what the first replica's stages did: each iteration's share of each stage."""
-    tasks = TaskRows()
+    parts: list[list[Any]] = []
     for server in servers:
-        stages = server.usage.stages
-        whole = sum(stages)
-        for number, (start, end, _, prefill, decoding, _, _) in enumerate(server.rows):
-            kind = MIXED if prefill and decoding else PREFILL if prefill else DECODE
-            at = start
-            for stage, seconds in enumerate(stages):
-                share = (end - start) * seconds / whole if whole > 0 else 0.0
-                tasks.add(stage, kind, 0, number, at, at + share)
-                at += share
-    return tasks
+        rows = joined([server.rows])
+        kind = np.where(
+            rows.prefill_tokens == 0, DECODE, np.where(rows.decode_sequences > 0, MIXED, PREFILL)
+        )
+        at = rows.start
+        for stage, share in enumerate(costs.shares(server.usage.corners)):
+            end = at + (rows.end - rows.start) * share
+            parts.append([np.full(len(at), stage), kind, np.arange(len(at)), at, end])
+            at = end
+    columns = [np.concatenate(c) for c in zip(*parts, strict=True)]
+    stages, kinds, numbers = (c.astype(np.int32) for c in columns[:3])
+    none = np.zeros(len(stages), dtype=np.int32)
+    return Tasks(stages, kinds, none, numbers, columns[3], columns[4], none)
 
 
-def _exposed(servers: list[Server], plan: Plan, makespan: float) -> dict[str, float]:
+def _exposed(
+    servers: list[Server], plan: Plan, costs: StepCosts, makespan: float
+) -> dict[str, float]:
     """Return what a device waited for; `idle` is the time in which its server had no request."""
     lanes = len(plan.ranks)
     replicas = len(servers) // lanes
-    waits: dict[str, float] = {}
+    waits: dict[str, float] = {"host": 0.0, "send": 0.0}
     busy = 0.0
     for server in servers:
-        busy += sum(server.usage.stages) / lanes
-        for cause, seconds in server.usage.waits.items():
+        usage = server.usage
+        host = costs.work.host_s * usage.steps
+        alone = usage.alone if costs.waits_matter else usage.active - usage.swap_s
+        busy += (alone - host - usage.send) / lanes
+        waits["host"] += host / replicas / lanes
+        waits["send"] += usage.send / replicas / lanes
+        waits["copy"] = waits.get("copy", 0.0) + usage.swap_s / replicas / lanes
+        for cause, seconds in costs.waits(usage.corners).items():
             waits[cause] = waits.get(cause, 0.0) + seconds / replicas
-    for cause in ("host", "send"):
-        waits[cause] = waits.get(cause, 0.0) / lanes
     active = sum(max(s.usage.active for s in servers[i : i + lanes])
                  for i in range(0, len(servers), lanes)) / replicas
-    rest = makespan - busy / replicas - waits["host"] - waits["send"]
+    rest = makespan - busy / replicas - waits["host"] - waits["send"] - waits["copy"]
     waits["idle"] = min(max(0.0, makespan - active), max(0.0, rest))
     waits["bubble"] = max(0.0, rest - waits["idle"])
     return {k: v for k, v in sorted(waits.items()) if v > 1e-9 * makespan}

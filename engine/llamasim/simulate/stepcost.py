@@ -1,28 +1,36 @@
 """Seconds of a serving step, for any mix of prefill and decode, quick to ask again and again.
 
 Only attention depends on how much is cached, and only a few ops on the number of sequences. So the
-rest is costed once on a grid of token counts and read off along straight lines; attention is costed
-for the step's own pairs. Decode steps are exact at every batch, and straight between grid points
-of the cached tokens.
+rest is costed once on a grid of token counts and read off along straight lines. The attention of
+decoding sequences is costed at grid points of the cached tokens and straight between them, so that
+a run of decode steps is an arithmetic series a line; that of prefills is costed for their own
+pairs, and both are added where they share a step.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import attrs
-import numpy as np
 
 from llamasim.cost import Machine, comm_cost, op_cost
 from llamasim.plan.spec import CommWork, StepShape, Work
 from llamasim.simulate.costing import Costs, total
-from llamasim.simulate.stagework import StageWork, StepTime
+from llamasim.simulate.stagework import StageWork
 from llamasim.simulate.timings import Segment
-from llamasim.simulate.trace import Floats
 
 #: Grid points to a doubling: four keep the steps that matmuls take by tiles within a few percent.
 TOKEN_STEPS = 4
 KV_STEPS = 8
+#: Most answers that are remembered at a time, so that memory stays bounded however long the run.
+REMEMBERED = 1 << 16
+
+#: (request's new tokens, its tokens that are cached already).
+Chunk = tuple[int, int]
+Stages = tuple[float, ...]
+#: A fixed part's grid point: phase, tokens, sequences.
+Corner = tuple[str, float, float]
 
 
 def grid(value: float, steps: int) -> tuple[float, float]:
@@ -38,6 +46,25 @@ def grid(value: float, steps: int) -> tuple[float, float]:
     return (low, low) if low == value else (low, low + width)
 
 
+def above(point: float, steps: int) -> float:
+    """Return the next grid point above one."""
+    octave = 1 << max(0, int(point).bit_length() - 1)
+    return point + max(1.0, octave / steps)
+
+
+@attrs.frozen(eq=False)
+class Reading:
+    """Where the fixed part of a step lies between grid points; the shares may be negative.
+
+    `whole` is its latency, the host's time and sends between stages included.
+    """
+
+    stages: Stages
+    send_s: float
+    whole: float
+    corners: tuple[tuple[Corner, float], ...]
+
+
 @attrs.frozen(eq=False)
 class _Blocks:
     """A stage's works in one phase: those that no cache changes, and attention with its counts."""
@@ -46,95 +73,219 @@ class _Blocks:
     attention: tuple[tuple[Work, int], ...]
 
 
+class _Lines:
+    """Decode steps of a batch: straight pieces by the grid point below them, the last one at hand.
+
+    Attributes:
+        low, high: cached tokens between which the last piece asked for lies.
+        base, slope: seconds at `low`, and for each token more.
+
+    """
+
+    __slots__ = ("base", "high", "known", "low", "slope")
+
+    def __init__(self) -> None:
+        self.low = self.high = -1.0
+        self.base = self.slope = 0.0
+        self.known: dict[float, tuple[float, float, float]] = {}
+
+
 @attrs.define(eq=False)
 class StepCosts:
-    """Step times of one plan."""
+    """Step times of one plan.
+
+    Attributes:
+        hops: boundaries between its stages.
+        rows: tokens that a decode step processes for each sequence.
+        waits_matter: whether anything in a step waits for a transfer.
+
+    """
 
     work: StageWork
+    hops: int = 0
+    rows: float = 1.0
+    waits_matter: bool = True
     _stages: dict[str, tuple[_Blocks, ...]] = attrs.Factory(dict)
-    _fixed: dict[tuple[str, float, float], tuple[Segment, ...]] = attrs.Factory(dict)
-    _read: dict[tuple[str, float, float], tuple[Segment, ...]] = attrs.Factory(dict)
-    _decode: dict[tuple[int, float], StepTime] = attrs.Factory(dict)
+    _corners: dict[Corner, tuple[Segment, ...]] = attrs.Factory(dict)
+    _read: dict[Corner, Reading] = attrs.Factory(dict)
+    _lines: dict[tuple[int, int], _Lines] = attrs.Factory(dict)
+    _cached: dict[tuple[int, float], Stages] = attrs.Factory(dict)
+    _pairs: dict[tuple[Chunk, ...], Stages] = attrs.Factory(dict)
 
-    def decode(self, sequences: int, cached: float) -> float:
-        """Return the latency of a decode step that reads `cached` tokens in all."""
-        low, high = grid(cached, KV_STEPS)
-        a = self.decode_at(sequences, low).latency
-        if low == high:
-            return a
-        b = self.decode_at(sequences, high).latency
-        return a + (b - a) * (cached - low) / (high - low)
+    def __attrs_post_init__(self) -> None:
+        self.hops = len(self.work.plan.ranks) - 1
+        self.rows = self.work.plan.schedule.rows
+        works = [w for b in self.work.plan.blocks for p in ("prefill", "decode")
+                 for w in b.work.get(p, ())]
+        self.waits_matter = self.hops > 0 or any(isinstance(w, CommWork) for w in works)
 
-    def decode_many(
-        self, sequences: int, cached: float, growth: float, steps: int
-    ) -> Floats:
-        """Return the latencies of decode steps whose cache grows by `growth` tokens each."""
-        last = cached + growth * (steps - 1)
-        points = [grid(cached, KV_STEPS)[0]]
-        while points[-1] < last:
-            points.append(grid(points[-1] + 0.5, KV_STEPS)[1])
-        values = [self.decode_at(sequences, p).latency for p in points]
-        seconds: Floats = np.interp(cached + growth * np.arange(steps), points, values)
-        return seconds
+    # --- decode steps ------------------------------------------------------------------------
 
-    def decode_at(self, sequences: int, cached: float) -> StepTime:
-        """Return a decode step in full."""
-        found = self._decode.get((sequences, cached))
+    def decode(self, sequences: int, cached: float, busy: int = 1) -> float:
+        """Return the seconds of a decode step that reads `cached` tokens in all.
+
+        Where `busy` batches go through the stages of a replica, each waits for the slowest stage
+        to have served the others.
+        """
+        return self.decode_run(sequences, busy, cached, 0.0, 1)[1]
+
+    def decode_run(
+        self, sequences: int, busy: int, cached: float, growth: float, steps: int,
+        until: float = math.inf,
+    ) -> tuple[int, float]:
+        """Return how many decode steps end with the first that ends at `until` or later, and when.
+
+        `steps` at most; their cached tokens grow by `growth` each, from `cached`.
+        """
+        lines = self._lines.get((sequences, busy))
+        if lines is None:
+            lines = self._lines[sequences, busy] = _Lines()
+        left, seconds = steps, 0.0
+        while True:
+            if not lines.low <= cached < lines.high:
+                self._turn(lines, sequences, busy, cached)
+            first = lines.base + lines.slope * (cached - lines.low)
+            if left == 1:
+                return steps, seconds + first
+            rise, count = lines.slope * growth, left
+            if cached + growth * (left - 1) > lines.high:
+                count = int((lines.high - cached) / growth) + 1
+            more = count * (first + rise * (count - 1) * 0.5)
+            if seconds + more >= until:
+                count = _steps_until(until - seconds, first, rise, count)
+                return (steps - left + count,
+                        seconds + count * (first + rise * (count - 1) * 0.5))
+            seconds += more
+            left -= count
+            if left <= 0:
+                return steps, seconds
+            cached += count * growth
+
+    def _turn(self, lines: _Lines, sequences: int, busy: int, cached: float) -> None:
+        """Put the piece at hand on which a number of cached tokens lies."""
+        low = _grid_below(cached)
+        known = lines.known.get(low)
+        if known is None:
+            high = above(low, KV_STEPS)
+            a, b = self._decode_at(sequences, busy, low), self._decode_at(sequences, busy, high)
+            known = lines.known[low] = high, a, (b - a) / (high - low)
+        lines.low = low
+        lines.high, lines.base, lines.slope = known
+
+    def _decode_at(self, sequences: int, busy: int, cached: float) -> float:
+        fixed = self.fixed("decode", sequences * self.rows, float(sequences))
+        attention = self._attention(sequences, cached)
+        stages = [f + a for f, a in zip(fixed.stages, attention, strict=True)]
+        return self._latency(stages, fixed.send_s, busy)
+
+    def _latency(self, stages: list[float], send_s: float, busy: int) -> float:
+        latency = self.work.host_s + sum(stages) + send_s * self.hops
+        return max(latency, busy * max(stages)) if busy > 1 else latency
+
+    def _attention(self, sequences: int, cached: float) -> Stages:
+        """Return what a decode step's attention takes on each stage, at a grid point."""
+        found = self._cached.get((sequences, cached))
         if found is None:
-            rows = self.work.plan.schedule.rows
+            rows = self.rows
             shape = StepShape(sequences * rows, sequences, cached * rows, cached * rows, cached)
-            found = self._step("decode", shape, self._whole("decode", shape))
-            self._decode[sequences, cached] = found
+            found = self._cached[sequences, cached] = self._varying("decode", shape)
         return found
 
-    def mixed(self, shape: StepShape) -> StepTime:
-        """Return the time of a step with prefill in it."""
-        return self._step("prefill", shape, self._interpolated("prefill", shape))
+    # --- steps with prefills in them ---------------------------------------------------------
 
-    def _step(self, phase: str, shape: StepShape, fixed: tuple[Segment, ...]) -> StepTime:
-        machine, plan = self.work.costs.machine, self.work.plan
-        seconds = []
-        for stage, segment in zip(self._split(phase), fixed, strict=True):
-            attention = sum(_seconds(w, shape, machine) * n for w, n in stage.attention)
-            seconds.append(segment.seconds + attention)
-        return StepTime(
-            tuple(seconds), self.work.send_s(shape), self.work.host_s,
-            _mean_waits(plan.ranks[0].multiplicity, fixed),
+    def mixed(
+        self, decoding: int, cached: float, chunks: list[Chunk], busy: int = 1
+    ) -> tuple[float, Reading]:
+        """Return the seconds of a step with prefills in it, and where it lies on the grid."""
+        new = 0
+        for count, _ in chunks:
+            new += count
+        reading = self.fixed("prefill", decoding * self.rows + new, float(decoding + len(chunks)))
+        key = tuple(chunks)
+        pairs = self._pairs.get(key)
+        if pairs is None:
+            pairs = self._prefills(key)
+        if decoding:
+            pairs = self._beside(pairs, decoding, cached)
+        if not self.hops:
+            return reading.whole + pairs[0], reading
+        stages = [f + p for f, p in zip(reading.stages, pairs, strict=True)]
+        return self._latency(stages, reading.send_s, busy), reading
+
+    def _beside(self, pairs: Stages, decoding: int, cached: float) -> Stages:
+        """Add the attention of decoding sequences to that of prefills."""
+        low = _grid_below(cached)
+        high = above(low, KV_STEPS)
+        share = (cached - low) / (high - low)
+        a, b = self._attention(decoding, low), self._attention(decoding, high)
+        return tuple([p + x + (y - x) * share for p, x, y in zip(pairs, a, b, strict=True)])
+
+    def _prefills(self, chunks: tuple[Chunk, ...]) -> Stages:
+        shape = StepShape(0.0, 0.0, 0.0, 0.0, 0.0)
+        for count, done in chunks:
+            shape += StepShape.of(1, count, done)
+        if len(self._pairs) >= REMEMBERED:
+            self._pairs.clear()
+        found = self._pairs[chunks] = self._varying("prefill", shape)
+        return found
+
+    def _varying(self, phase: str, shape: StepShape) -> Stages:
+        machine = self.work.costs.machine
+        return tuple(
+            sum(_seconds(w, shape, machine) * n for w, n in stage.attention)
+            for stage in self._split(phase)
         )
 
-    def _interpolated(self, phase: str, shape: StepShape) -> tuple[Segment, ...]:
-        key = (phase, shape.tokens, shape.sequences)
+    # --- what no cache changes ---------------------------------------------------------------
+
+    def fixed(self, phase: str, tokens: float, sequences: float) -> Reading:
+        """Return the part of a step that no cache changes: exact in decode steps, else read off."""
+        key = (phase, tokens, sequences)
         found = self._read.get(key)
         if found is None:
-            low, high = grid(shape.tokens, TOKEN_STEPS)
-            few, many = grid(shape.sequences, 1)
-            found = self._on_grid(phase, low, few)
-            if high > low:
-                across = (shape.tokens - low) / (high - low)
-                found = _along(found, found, self._on_grid(phase, high, few), across)
-            if many > few:
-                # Sequences change the logits alone, whatever the tokens are.
-                up = (shape.sequences - few) / (many - few)
-                found = _along(
-                    found, self._on_grid(phase, low, few), self._on_grid(phase, low, many), up
-                )
+            if len(self._read) >= REMEMBERED:
+                self._read.clear()
+            corners = {key: 1.0} if phase == "decode" else _corners(phase, tokens, sequences)
+            stages = tuple(
+                max(0.0, sum(self._corner(c)[i].seconds * share for c, share in corners.items()))
+                for i in range(self.hops + 1)
+            )
+            send = self.work.send_s(StepShape(tokens, sequences, 0.0, 0.0, 0.0))
+            whole = self._latency(list(stages), send, 1)
+            found = Reading(stages, send, whole, tuple(corners.items()))
             self._read[key] = found
         return found
 
-    def _on_grid(self, phase: str, tokens: float, sequences: float) -> tuple[Segment, ...]:
-        return self._whole(phase, StepShape(tokens, sequences, 0.0, 0.0, 0.0))
+    def waits(self, weights: Mapping[Corner, float]) -> dict[str, float]:
+        """Return the seconds that a device waits by cause in so many steps at grid points."""
+        waits: dict[str, float] = {}
+        for corner, weight in weights.items():
+            segments = self._corner(corner)
+            for segment in segments:
+                for cause, seconds in segment.waits.items():
+                    waits[cause] = waits.get(cause, 0.0) + seconds * weight / len(segments)
+        return {k: max(0.0, v) for k, v in waits.items()}
 
-    def _whole(self, phase: str, shape: StepShape) -> tuple[Segment, ...]:
-        key = (phase, shape.tokens, shape.sequences)
-        found = self._fixed.get(key)
+    def shares(self, weights: Mapping[Corner, float]) -> list[float]:
+        """Return the part of the work that each stage does in so many steps at grid points."""
+        sums = [0.0] * (self.hops + 1)
+        for corner, weight in weights.items():
+            for stage, segment in enumerate(self._corner(corner)):
+                sums[stage] += max(0.0, segment.seconds * weight)
+        whole = sum(sums)
+        return [s / whole if whole > 0 else 1 / len(sums) for s in sums]
+
+    def _corner(self, corner: Corner) -> tuple[Segment, ...]:
+        found = self._corners.get(corner)
         if found is None:
+            phase, tokens, sequences = corner
+            bare = StepShape(tokens, sequences, 0.0, 0.0, 0.0)
             costs = self.work.costs
-            bare = StepShape(shape.tokens, shape.sequences, 0.0, 0.0, 0.0)
             found = tuple(
                 total((costs.work(works, bare), n) for works, n in stage.fixed)
                 for stage in self._split(phase)
             )
-            self._fixed[key] = found
+            self._corners[corner] = found
         return found
 
     def _split(self, phase: str) -> tuple[_Blocks, ...]:
@@ -146,6 +297,48 @@ class StepCosts:
             )
             self._stages[phase] = found
         return found
+
+
+def _grid_below(value: float) -> float:
+    """Return the last grid point of cached tokens that is not above a value."""
+    if value < KV_STEPS:
+        return float(int(value))
+    octave = 1 << (int(value).bit_length() - 1)
+    width = octave / KV_STEPS
+    return octave + int((value - octave) / width) * width
+
+
+def _steps_until(seconds: float, first: float, rise: float, most: int) -> int:
+    """Return the fewest steps that take so long: `first`, and `rise` more each."""
+    half = first - rise * 0.5
+    root = half * half + 2 * rise * seconds
+    if rise > 1e-9 * first and root > 0:
+        count = math.ceil((math.sqrt(root) - half) / rise)
+    else:
+        count = math.ceil(seconds / first) if first > 0 else most
+    count = max(1, min(most, count))
+    while count > 1 and (count - 1) * (first + rise * (count - 2) * 0.5) >= seconds:
+        count -= 1
+    while count < most and count * (first + rise * (count - 1) * 0.5) < seconds:
+        count += 1
+    return count
+
+
+def _corners(phase: str, tokens: float, sequences: float) -> dict[Corner, float]:
+    """Return the grid points around a step and how much each counts."""
+    low, high = grid(tokens, TOKEN_STEPS)
+    few, many = grid(sequences, 1)
+    across = (tokens - low) / (high - low) if high > low else 0.0
+    # Sequences change the logits alone, whatever the tokens are.
+    up = (sequences - few) / (many - few) if many > few else 0.0
+    found: dict[Corner, float] = {}
+    for corner, share in (
+        ((phase, low, few), 1.0 - across - up), ((phase, high, few), across),
+        ((phase, low, many), up),
+    ):
+        if share:
+            found[corner] = found.get(corner, 0.0) + share
+    return found
 
 
 def _blocks(costs: Costs, indices: list[int], phase: str) -> _Blocks:
@@ -177,27 +370,3 @@ def _seconds(work: Work, shape: StepShape, machine: Machine) -> float:
     if isinstance(work, CommWork):
         return comm_cost(work, shape, machine).seconds * (1 - work.hidden)
     return op_cost(work, shape, machine).seconds
-
-
-def _along(
-    base: tuple[Segment, ...], low: tuple[Segment, ...], high: tuple[Segment, ...], share: float
-) -> tuple[Segment, ...]:
-    """Return `base` moved by a share of the way from `low` to `high`."""
-    result = []
-    for s, a, b in zip(base, low, high, strict=True):
-        seconds = max(0.0, s.seconds + (b.seconds - a.seconds) * share)
-        waits = {
-            k: max(0.0, s.waits.get(k, 0.0) + (b.waits.get(k, 0.0) - a.waits.get(k, 0.0)) * share)
-            for k in {*s.waits, *a.waits, *b.waits}
-        }
-        result.append(Segment(seconds, waits))
-    return tuple(result)
-
-
-def _mean_waits(devices: int, segments: tuple[Segment, ...]) -> Mapping[str, float]:
-    # Stages have equally many devices.
-    waits: dict[str, float] = {}
-    for segment in segments:
-        for cause, seconds in segment.waits.items():
-            waits[cause] = waits.get(cause, 0.0) + seconds / len(segments)
-    return waits

@@ -80,7 +80,11 @@ class Requests:
 
 @attrs.frozen(eq=False)
 class Iterations:
-    """One row a serving iteration, or a run of equal decode iterations (`steps` of them)."""
+    """One row a serving iteration, or a run of equal decode iterations (`steps` of them).
+
+    `running` are the sequences under way, those in prefill too; `kv_blocks` the blocks of the cache
+    that they hold at the end.
+    """
 
     start: Floats
     end: Floats
@@ -89,6 +93,8 @@ class Iterations:
     decode_sequences: Ints
     kv_tokens: Floats
     waiting: Ints
+    running: Ints
+    kv_blocks: Ints
 
 
 @attrs.frozen
@@ -104,7 +110,13 @@ class Rejection:
 
 @attrs.frozen
 class Fit:
-    """Whether memory suffices on a rank class, and what is missing if not."""
+    """Whether memory suffices on a rank class, and what is missing if not.
+
+    Attributes:
+        peak_bytes: the most that the device has given out at once.
+        allocated_bytes: the most that tensors take at once.
+
+    """
 
     rank: int
     peak_bytes: float
@@ -112,6 +124,7 @@ class Fit:
     by_category: Mapping[str, float]
     host_bytes: float = 0.0
     host_capacity_bytes: float = 0.0
+    allocated_bytes: float = 0.0
 
     @property
     def fits(self) -> bool:

@@ -96,6 +96,8 @@ ITERATIONS = pa.schema([
     _field("decode_sequences", _I4),
     _field("kv_tokens", _F8, "tok"),
     _field("waiting", _I4, doc="requests in the queue"),
+    _field("running", _I4, doc="sequences under way, those in prefill too"),
+    _field("kv_blocks", _I4, doc="blocks of the cache that they hold at the end"),
 ])
 
 CLAIMS = pa.schema([

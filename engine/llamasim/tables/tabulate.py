@@ -48,7 +48,7 @@ def tabulate(trace: Trace) -> Tables:
     if trace.iterations is not None:
         i = trace.iterations
         columns = [i.start, i.end, i.steps, i.prefill_tokens, i.decode_sequences, i.kv_tokens,
-                   i.waiting]
+                   i.waiting, i.running, i.kv_blocks]
         tables["iterations"] = pa.table(columns, schema=ITERATIONS)
     stamp = {
         "scenario": trace.scenario.name, "plan_hash": trace.plan.hash,

@@ -1,0 +1,239 @@
+"""The sequences of one scheduler: who waits, who runs, who gives way.
+
+In every iteration running decodes come first, then prefills under way, then waiting requests in
+order of arrival, within one budget of tokens (vLLM's scheduler, arXiv:2309.06180, section 4.5; with
+prompts cut at the budget, arXiv:2403.02310, section 4.2). `Limits` turns these off one by one. When
+the cache is full the request that was admitted last gives its blocks back and is computed again
+later, or waits in the host's memory.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+
+import attrs
+
+from llamasim.simulate.cache import Cache
+from llamasim.simulate.desk import Desk
+from llamasim.simulate.limits import Limits, Usage
+
+
+@attrs.define(eq=False)
+class Roster:
+    """Requests are numbers; the desk's book knows their lengths and times."""
+
+    limits: Limits
+    cache: Cache
+    desk: Desk = attrs.field(init=False)
+    now: float = attrs.field(init=False, default=0.0)
+    usage: Usage = attrs.field(init=False, factory=Usage)
+    _waiting: deque[int] = attrs.field(init=False, factory=deque)
+    _swapped: deque[tuple[int, int, int]] = attrs.field(init=False, factory=deque)
+    _host_bytes: float = attrs.field(init=False, default=0.0)
+    _prefill: list[int] = attrs.field(init=False, factory=list)
+    #: Tokens that prefills have done; tokens that those who gave way had made.
+    _done: dict[int, int] = attrs.field(init=False, factory=dict)
+    _made: dict[int, int] = attrs.field(init=False, factory=dict)
+    #: The order in which running requests were admitted.
+    _place: dict[int, int] = attrs.field(init=False, factory=dict)
+    _latest: list[tuple[int, int]] = attrs.field(init=False, factory=list)
+    _places: int = attrs.field(init=False, default=0)
+    #: The decode step with which each decoding request ends.
+    _due: dict[int, int] = attrs.field(init=False, factory=dict)
+    _finish: list[tuple[int, int]] = attrs.field(init=False, factory=list)
+    _held: list[int] = attrs.field(init=False, factory=list)
+    _last_token: dict[int, float] = attrs.field(init=False, factory=dict)
+    #: Of the iteration that is put together: whether someone gave way, seconds of copies.
+    _preempted: bool = attrs.field(init=False, default=False)
+    _extra: float = attrs.field(init=False, default=0.0)
+
+    def _whole(self, request: int) -> int:
+        """Return the tokens that a request will have here in the end."""
+        book = self.desk.book
+        return book.prompt[request] + (1 if self.limits.hands_over else book.output[request])
+
+    def _make_room(self) -> None:
+        cache = self.cache
+        while cache.needed() > cache.capacity - cache.used:
+            self._preempt(self._last())
+
+    def _choose(self) -> list[tuple[int, int]]:
+        """Return (request, tokens) of the prefills that run in this iteration."""
+        limits = self.limits
+        if limits.static:
+            return self._static_chunks()
+        taken = 0 if limits.apart else int(len(self._due) * limits.rows)
+        budget = limits.token_budget - taken
+        chunks: list[tuple[int, int]] = []
+        for request in list(self._prefill):
+            count = min(self._total(request) - self._done[request], budget)
+            if count <= 0:
+                break
+            if request not in self._done or not self._take(request, count):
+                continue
+            chunks.append((request, count))
+            budget -= count
+        chunks = [(r, n) for r, n in chunks if r in self._done]
+        if not self._preempted:
+            if self._swapped:
+                self._bring_back()
+            if not self._swapped:
+                self._admit(chunks, budget)
+        return chunks
+
+    def _take(self, request: int, count: int) -> bool:
+        while not self.cache.extend(request, self._done[request] + count):
+            last = self._last()
+            self._preempt(last)
+            if last == request:
+                return False
+        return True
+
+    def _admit(self, chunks: list[tuple[int, int]], budget: int) -> None:
+        limits, cache, waiting = self.limits, self.cache, self._waiting
+        while waiting and budget > 0:
+            if len(self._due) + len(self._prefill) >= limits.max_sequences:
+                return
+            request = waiting[0]
+            total = self._total(request)
+            loaded = limits.loaded and request not in self._made
+            known = 0 if loaded else cache.known(request, total)
+            count = total if loaded else total - known
+            if count > budget and not loaded:
+                if limits.whole and (chunks or self._due):
+                    return
+                count = count if limits.whole else budget
+            joining = loaded and total % cache.block == 0
+            if not cache.open(request, known + count, self._whole(request), known, joining):
+                return
+            waiting.popleft()
+            if loaded:
+                self._rank(request)
+                left = self.desk.book.output[request] - 1
+                self._decode(request, total, math.ceil(left / limits.tokens_out))
+                continue
+            self._start(request, known)
+            chunks.append((request, count))
+            budget -= count
+
+    def _static_chunks(self) -> list[tuple[int, int]]:
+        if not (self._due or self._prefill or self._held):
+            while self._waiting and len(self._prefill) < self.limits.max_sequences:
+                request = self._waiting[0]
+                if not self.cache.open(request, 0, self._whole(request)):
+                    break
+                self._start(self._waiting.popleft())
+        budget, chunks = self.limits.token_budget, []
+        for request in self._prefill:
+            count = min(self._total(request) - self._done[request], budget)
+            if count <= 0:
+                break
+            chunks.append((request, count))
+            budget -= count
+        return chunks
+
+    def _start(self, request: int, known: int = 0) -> None:
+        book = self.desk.book
+        if book.admitted[request] < 0:
+            book.admitted[request] = self.now
+            book.cached[request] = known
+        self._prefill.append(request)
+        self._done[request] = known
+        self._rank(request)
+
+    def _rank(self, request: int) -> None:
+        """Note the order in which requests were admitted: the last one gives way first."""
+        self._places += 1
+        self._place[request] = self._places
+        heapq.heappush(self._latest, (-self._places, request))
+
+    def _total(self, request: int) -> int:
+        """Return the tokens to prefill: the prompt, and what was made before a preemption."""
+        return self.desk.book.prompt[request] + self._made.get(request, 0)
+
+    # --- giving way --------------------------------------------------------------------------
+
+    def _last(self) -> int:
+        while True:
+            place, request = self._latest[0]
+            if self._place.get(request) == -place:
+                return request
+            heapq.heappop(self._latest)
+
+    def _preempt(self, request: int) -> None:
+        self._preempted = True
+        self.desk.book.preemptions[request] += 1
+        del self._place[request]
+        if request in self._due:
+            left = self._due.pop(request) - self.cache.step
+            self._last_token.setdefault(request, self.now)
+            if self._to_host(request, left):
+                return
+            self._made[request] = max(
+                1, self.desk.book.output[request] - math.ceil(left * self.limits.tokens_out)
+            )
+        else:
+            self._prefill.remove(request)
+            del self._done[request]
+        self.cache.close(request)
+        self._waiting.appendleft(request)
+
+    def _to_host(self, request: int, left: int) -> bool:
+        """Move a sequence's cache to the host's memory, if there is room."""
+        limits, length = self.limits, self.cache.length(request)
+        blocks = self.cache.blocks(length)
+        size = blocks * limits.swap_block_bytes
+        if not limits.swap_bytes or self._host_bytes + size > limits.swap_bytes:
+            return False
+        self._host_bytes += size
+        self.cache.close(request)
+        self._swapped.appendleft((request, length, left))
+        self._move(blocks)
+        return True
+
+    def _bring_back(self) -> None:
+        """Let sequences come back from the host's memory, the first to go before the others."""
+        while self._swapped and len(self._due) + len(self._prefill) < self.limits.max_sequences:
+            request, length, left = self._swapped[0]
+            joining = length % self.cache.block == 0
+            if not self.cache.open(request, length, self._whole(request), 0, joining):
+                return
+            self._swapped.popleft()
+            blocks = self.cache.blocks(length)
+            self._host_bytes -= blocks * self.limits.swap_block_bytes
+            self._move(blocks)
+            self._rank(request)
+            self._decode(request, length, left)
+            self.desk.book.gaps.append((self.now - self._last_token.pop(request), 1))
+
+    def _move(self, blocks: int) -> None:
+        seconds = blocks * self.limits.swap_block_s
+        self._extra += seconds
+        self.usage.swapped += blocks
+        self.usage.swap_s += seconds
+
+    def _start_static(self) -> None:
+        # A batch is returned as a whole, when its longest request is done (Yu et al., Orca,
+        # OSDI 2022, section 3.1).
+        book = self.desk.book
+        left = max(book.output[r] for r in self._held) - 1
+        steps = math.ceil(left / self.limits.tokens_out)
+        for request in self._held:
+            self._decode(request, book.prompt[request], steps)
+        self._held.clear()
+
+    def _decode(self, request: int, length: int, steps: int) -> None:
+        due = self.cache.step + steps
+        self._due[request] = due
+        self.cache.decode(request, length)
+        heapq.heappush(self._finish, (due, request))
+
+    def _finish_top(self) -> int:
+        while self._finish:
+            due, request = self._finish[0]
+            if self._due.get(request) == due:
+                return due
+            heapq.heappop(self._finish)
+        return self.cache.step + 1
