@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import attrs
 
@@ -12,7 +13,15 @@ from llamasim.plan.copies import gradient_copies, saved_copies
 from llamasim.plan.flow import Flow, flow
 from llamasim.plan.gradients import gathers_in_use, reductions
 from llamasim.plan.local import Local
-from llamasim.plan.memory import kept_activations, kept_names, kv_bytes, model_state
+from llamasim.plan.memory import (
+    Kept,
+    State,
+    kept_activations,
+    kept_names,
+    kv_bytes,
+    model_state,
+    unpacked_bytes,
+)
 from llamasim.plan.opwork import block_window
 from llamasim.plan.passes import Passes, unresolved_gradients
 from llamasim.plan.spec import BlockPlan, CommWork, OpWork, Work
@@ -104,26 +113,10 @@ def _block_plan(
         layers=facts.layers,
         work=work,
         reduce=reduce,
-        weight_bytes=state.weights,
-        grad_bytes=state.gradients,
-        grad_buffer_bytes=state.gradient_buffer,
-        optimizer_bytes=state.optimizer,
-        static_bytes=state.static,
-        host_bytes=state.host,
-        disk_bytes=state.disk,
-        saved_per_token=kept.per_token,
-        saved_per_pair=kept.per_pair,
-        host_saved_per_token=kept.host_per_token,
-        disk_saved_per_token=kept.disk_per_token,
-        transient_per_token=kept.backward.token,
-        transient_per_pair=kept.backward.pair,
-        forward_per_token=kept.forward.token,
-        forward_per_pair=kept.forward.pair,
-        gathered_bytes=state.gathered,
-        held_bytes=state.held,
-        grad_work_bytes=state.gradient_work,
+        **_kept_fields(kept),
+        **_state_fields(state),
         grad_in_parts=bool(pieces(passes.steps, local)),
-        grad_life=state.lifetime,
+        unpacked_bytes=unpacked_bytes(local) if training else 0.0,
         kv_per_token=kv.get("device", 0.0),
         host_kv_per_token=kv.get("host", 0.0),
         disk_kv_per_token=kv.get("disk", 0.0),
@@ -140,6 +133,35 @@ def _unresolved_sums(flows: Iterable[Flow]) -> list[Diagnostic]:
             found.append(
                 Diagnostic(
                     "E0410",
+def _state_fields(state: State) -> dict[str, Any]:
+    return {
+        "weight_bytes": state.weights,
+        "grad_bytes": state.gradients,
+        "grad_buffer_bytes": state.gradient_buffer,
+        "grad_work_bytes": state.gradient_work,
+        "grad_life": state.lifetime,
+        "optimizer_bytes": state.optimizer,
+        "static_bytes": state.static,
+        "host_bytes": state.host,
+        "disk_bytes": state.disk,
+        "gathered_bytes": state.gathered,
+        "held_bytes": state.held,
+    }
+
+
+def _kept_fields(kept: Kept) -> dict[str, Any]:
+    return {
+        "saved_per_token": kept.per_token,
+        "saved_per_pair": kept.per_pair,
+        "host_saved_per_token": kept.host_per_token,
+        "disk_saved_per_token": kept.disk_per_token,
+        "transient_per_token": kept.backward.token,
+        "transient_per_pair": kept.backward.pair,
+        "forward_per_token": kept.forward.token,
+        "forward_per_pair": kept.forward.pair,
+    }
+
+
                     f"`{tensor}` is a partial sum over `{f.axis}` that no rule resolves",
                     why="its producer contracts a dim that is split, and an op reads the result",
                     help=(f"add `on activation of {_pattern(tensor)} {{ reduce over {f.axis} }}`",),

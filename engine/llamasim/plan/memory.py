@@ -13,7 +13,8 @@ from llamasim.plan.passes import Passes
 from llamasim.plan.spec import GradLife, KvSpan
 from llamasim.plan.steps import pieces
 from llamasim.techniques.applied import Placed
-from llamasim.techniques.defaults import MOMENTS
+from llamasim.techniques.defaults import BITS, MOMENTS
+from llamasim.units.many import larger
 
 
 @attrs.frozen
@@ -56,13 +57,16 @@ def model_state(local: Local, optimizer: str, *, training: bool) -> State:
             held += _held_for_use(local, name, resident)
         else:
             gathered += _held_for_use(local, name, resident)
+        if training and weight.tied and facts.trainable(name):
+            # Its gradient joins that of the tensor that it shares.
+            work = larger(work, 2 * gradient_bytes(local, name))
         if not training or weight.tied or not facts.trainable(name):
             continue
         grads = gradient_bytes(local, name)
         totals.put("gradients", grads, facts.away("grad", name))
         whole = grads * facts.ways("grad", name, "flat", local.mesh)
         buffer += whole - grads
-        work = max(work, whole)
+        work = larger(work, whole)
         lives.add(facts.symbol("grad", name, "layout.lifetime", "run") or "run")
         states = optimizer_bits(local, name, optimizer) / 8 * local.elements("optimizer", name)
         states *= local.stored("optimizer", name)
@@ -104,11 +108,25 @@ def _held_for_use(local: Local, name: str, resident: float) -> float:
     facts = local.facts
     whole = local.whole_elements(name) * local.bits("weight", name) / 8
     if any(o.verb == "gather" for o in facts.obligations.get(("weight", name), ())):
-        return whole - resident
+        return whole - resident * (1 - facts.away("weight", name).share)
     users = [op.name for op in facts.block.ops if op.weight == name and op.kind != "embedding"]
     if all(facts.place("op", user) == "host" for user in users):
         return 0.0
     return whole * facts.away("weight", name).share
+
+
+def unpacked_bytes(local: Local) -> float:
+    """Return the bytes of the largest weight of a named low-bit format as 16-bit numbers."""
+    facts = local.facts
+    found = 0.0
+    for op in facts.block.ops:
+        if op.kind != "matmul" or op.weight is None or facts.place("op", op.name) == "host":
+            continue
+        wide = BITS[facts.symbol("op", op.name, "numerics.math", local.dtype, "forward") or "bf16"]
+        packed = facts.symbol("weight", op.weight, "numerics.format", None) is not None
+        if packed and wide == 16:
+            found = larger(found, local.whole_elements(op.weight) * wide / 8)
+    return found
 
 
 def _stays_whole(local: Local, name: str) -> bool:

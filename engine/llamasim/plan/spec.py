@@ -227,6 +227,8 @@ class BlockPlan:
         grad_life: how long the block's gradients are held (the cell `layout.lifetime`).
         kv_per_token, host_kv_per_token, disk_kv_per_token: cache bytes per cached token by where
             they lie; `kv_spans` what they differ by in some ranges of a sequence.
+        unpacked_bytes: the largest weight that is stored in fewer bits than its product computes
+            in, as wide as the arithmetic: what a runtime takes that unpacks weights to memory.
         kv_cap: most tokens of a sequence that the cache keeps, or None.
         params: global parameter count of one such block.
         owner: the model that it belongs to.
@@ -260,6 +262,7 @@ class BlockPlan:
     grad_life: GradLife = "run"
     kv_per_token: float = 0.0
     host_kv_per_token: float = 0.0
+    unpacked_bytes: float = 0.0
     disk_kv_per_token: float = 0.0
     kv_spans: tuple[KvSpan, ...] = ()
     kv_cap: float | None = None

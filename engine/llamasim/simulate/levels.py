@@ -53,8 +53,10 @@ def _settle(time: Floats, level: Floats) -> Level:
     return Level(time[changed], level[changed])
 
 
-def peak(levels: Mapping[str, Level]) -> tuple[float, dict[str, float]]:
-    """Return the largest sum over time, and each level at that moment."""
+def peak(levels: Mapping[str, Level], least: str = "") -> tuple[float, dict[str, float]]:
+    """Return the largest sum over time, and each level at that moment; of several such moments
+    that where the level `least` is lowest, else the first.
+    """
     time = np.unique(np.concatenate([v.time for v in levels.values()]))
     at = {
         name: v.bytes[np.maximum(np.searchsorted(v.time, time, side="right") - 1, 0)]
@@ -62,6 +64,10 @@ def peak(levels: Mapping[str, Level]) -> tuple[float, dict[str, float]]:
     }
     total = np.sum(list(at.values()), axis=0)
     moment = int(np.argmax(total))
+    if least in at:
+        # Sums of the same parts differ by rounding.
+        alike = np.flatnonzero(total >= total[moment] - 1.0)
+        moment = int(alike[np.argmin(at[least][alike])])
     return float(total[moment]), {name: float(v[moment]) for name, v in at.items()}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 import numpy as np
 
+from llamasim.catalog.specs import Runtime
 from llamasim.plan.spec import BlockPlan, Chunk, Plan, RankClass, StepShape
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate.levels import Level, constant, of_changes, of_spans, peak
@@ -130,7 +131,7 @@ class Timeline:
 
 
 def training_levels(
-    plan: Plan, rank: RankClass, tasks: Timeline, unified: bool
+    plan: Plan, rank: RankClass, tasks: Timeline, scenario: Scenario
 ) -> dict[str, Level]:
     """Return a stage's memory by category over a training step.
 
@@ -145,18 +146,30 @@ def training_levels(
     forward, last = kind == FORWARD, kind == tasks.closing
     moments = _moments(plan, tasks, sizes)
     less = np.array([m.activations for m in moments])
+    unified = scenario.cluster.device.unified
     levels = {name: constant(v) for name, v in resident(plan, rank, unified).items()}
     levels["activations"] = of_changes(
         np.concatenate((start[forward], end[last], start, end)),
         np.concatenate((saved[forward], -saved[last], less, -less)),
     )
     held = sum(b.held_bytes for b in blocks_of(plan, rank))
-    levels["transient"] = of_spans(start, end, np.array([m.transient for m in moments]))
+    unpacked = _unpacked(plan, sizes, scenario.runtime)[chunk]
+    levels["transient"] = of_spans(start, end, unpacked + [m.transient for m in moments])
     levels["buffers"] = of_spans(start, end, np.array([m.gathered for m in moments]), held)
     if any(m.gradients for m in moments):
         base = float(levels["gradients"].bytes[0])
         levels["gradients"] = of_changes(*_gradient_changes(tasks, sizes, moments), base)
     return levels
+
+
+def _unpacked(plan: Plan, sizes: list[ChunkBytes], runtime: Runtime) -> Floats:
+    """Return what a runtime takes that writes low-bit weights to memory before their products: the
+    largest of each chunk, one at a time.
+    """
+    unpacks = 0 < runtime.unpack_rows < plan.step_shape.tokens
+    return np.array([
+        max((b.unpacked_bytes for b in s.blocks), default=0.0) if unpacks else 0.0 for s in sizes
+    ])
 
 
 def _moments(plan: Plan, tasks: Timeline, sizes: list[ChunkBytes]) -> list[Moment]:
@@ -221,12 +234,17 @@ def host_activations(plan: Plan, rank: RankClass, stage: Stage) -> float:
 def with_reserve(levels: Mapping[str, Level], scenario: Scenario) -> dict[str, Level]:
     """Add what the runtime keeps for itself and what its allocator loses.
 
-    The loss is a share of what comes and goes; what is allocated once does not fragment.
+    The loss is a share of what comes and goes; what is allocated once does not fragment. Gathered
+    weights are allocated on a stream of their own, whose memory no other stream uses meanwhile.
     """
     runtime = scenario.runtime
     moving = {k: v for k, v in levels.items() if k in DYNAMIC}
     lost = runtime.fragmentation * (peak(moving)[0] if moving else 0.0)
-    return {**levels, "reserve": constant(runtime.reserve_bytes + lost)}
+    reserve = constant(runtime.reserve_bytes + lost)
+    buffers = levels.get("buffers")
+    if buffers is not None:
+        reserve = Level(buffers.time, reserve.top + buffers.top - buffers.bytes)
+    return {**levels, "reserve": reserve}
 
 
 def measures(fit: Fit, scenario: Scenario) -> dict[str, float]:
@@ -236,10 +254,8 @@ def measures(fit: Fit, scenario: Scenario) -> dict[str, float]:
     adds what the allocator holds besides (`max_memory_reserved`), `device` all that the device has
     given out, as its driver shows it.
     """
-    own = fit.by_category.get("reserve", 0.0)
-    lost = own - scenario.runtime.reserve_bytes
-    return {"allocated": fit.peak_bytes - own, "reserved": fit.peak_bytes - own + lost,
-            "device": fit.peak_bytes}
+    return {"allocated": fit.allocated_bytes, "device": fit.peak_bytes,
+            "reserved": fit.peak_bytes - scenario.runtime.reserve_bytes}
 
 
 def fit(
@@ -252,7 +268,7 @@ def fit(
     cache, activations) included.
     """
     cluster = scenario.cluster
-    total, at = peak(levels)
+    total, at = peak(levels, "reserve")
     device = cluster.device
     here = min(cluster.devices_per_node, cluster.devices)
     host = 0.0 if device.unified else (host_resident(plan, plan.ranks[index]) + host_extra) * here
@@ -263,4 +279,5 @@ def fit(
         at,
         host,
         cluster.host.memory_bytes,
+        peak({k: v for k, v in levels.items() if k != "reserve"})[0],
     )

@@ -28,7 +28,7 @@ def train(plan: Plan, scenario: Scenario) -> Trace:
     levels: list[dict[str, Level]] = [
         with_reserve(
             training_levels(
-                plan, rank, Timeline.of(stage), scenario.cluster.device.unified
+                plan, rank, Timeline.of(stage), scenario
             ),
             scenario,
         )

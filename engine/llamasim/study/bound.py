@@ -39,12 +39,11 @@ def training_bound(plan: Plan, scenario: Scenario) -> Bound:
 
 def memory_bound(plan: Plan, scenario: Scenario) -> tuple[Fit, ...]:
     """Return the least memory of every rank class."""
-    unified = scenario.cluster.device.unified
     schedule = plan.schedule
     lists = orders(schedule.pipeline, len(plan.ranks), schedule.chunks, schedule.micro_batches)
     levels = [
         with_reserve(
-            training_levels(plan, rank, _timeline(plan, order), unified), scenario
+            training_levels(plan, rank, _timeline(plan, order), scenario), scenario
         )
         for rank, order in zip(plan.ranks, lists, strict=True)
     ]

@@ -15,10 +15,11 @@ from llamasim.plan import build
 from llamasim.plan.spec import Plan
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate import run
+from llamasim.simulate.memory import measures
 from llamasim.validate.files import Row
 from llamasim.validate.mapping import Mapping
 from llamasim.validate.score import Scored, scored
-from llamasim.validate.training import UnsupportedError, training_scenario
+from llamasim.validate.training import UnsupportedError, memory_measure, training_scenario
 
 
 @attrs.define
@@ -47,10 +48,11 @@ class Predictor:
             f"{tightest.peak_bytes / 2**30:.1f} GiB on a device, and there are "
             f"{tightest.capacity_bytes / 2**30:.1f}")
         tokens = scenario.workload.global_batch * scenario.workload.sequence
+        said = memory_measure(row, self.mapping)
         predicted = {
             "step_time_s": trace.makespan,
             "tokens_per_s_per_gpu": tokens / trace.makespan / scenario.cluster.devices,
-            "peak_memory_gib": max(f.peak_bytes for f in trace.fits) / 2**30,
+            "peak_memory_gib": max(measures(f, scenario)[said] for f in trace.fits) / 2**30,
         }
         for metric, value in wanted.items():
             yield scored(row.id, metric, value, predicted[metric], groups, lacking)

@@ -17,6 +17,9 @@ from llamasim.validate.mapping import Mapped, Mapping
 #: Names that rows give runtimes whose catalog ids have other letters.
 _RUNTIMES = {"optimum-habana+deepspeed": "optimum-habana-deepspeed"}
 
+#: Devices in the NVLink domain of an NVL72 rack.
+RACK = 72
+
 _DIMS = ("layers", "hidden", "ffn", "heads", "kv_heads", "vocab")
 
 
@@ -31,7 +34,7 @@ def training_scenario(row: Row, mapping: Mapping) -> Scenario:
         UnsupportedError: a device, a runtime or a technique of the row is not known.
 
     """
-    mapped = mapping.apply(_with_replicas(row))
+    mapped = mapping.apply(_with_implied(row))
     if mapped.refused:
         raise UnsupportedError(mapped.refused)
     columns = mapped.columns
@@ -47,11 +50,25 @@ def training_scenario(row: Row, mapping: Mapping) -> Scenario:
     )
 
 
-def _with_replicas(row: Row) -> Row:
-    """Return the row with how many devices hold the same weights, which other columns imply."""
+#: What sources call the memory that they report, as `simulate.memory.measures` does.
+_MEASURES = {"active": "allocated"}
+
+
+def memory_measure(row: Row, mapping: Mapping) -> str:
+    """Return what a row's peak memory is: `allocated`, `reserved` or `device` (as drivers show)."""
+    said = mapping.apply(_with_implied(row)).columns.get("memory_is", "allocated").lower()
+    return _MEASURES.get(said, said)
+
+
+def _with_implied(row: Row) -> Row:
+    """Return the row with what other columns imply: how many devices hold the same weights, and
+    whether several query heads share keys and values.
+    """
     split = (row.number("tp") or 1) * (row.number("pp") or 1)
+    grouped = (row.number("kv_heads") or 0) < (row.number("heads") or 0)
     return attrs.evolve(row, texts={
         **row.texts, "replicas": f"{(row.number('n_gpus') or 1) / split:g}",
+        "grouped": "1" if grouped and row.texts.get("kv_heads") else "0",
     })
 
 
@@ -76,6 +93,10 @@ def model_of(columns: Map[str, str]) -> Model:
         head_dim=head_dim, vocab=50257, context=int(float(columns["seq_len"])),
         gated=columns.get("mlp") == "swiglu",
     )
+    tp = int(float(columns.get("tp") or 1))
+    if "vocab" in given and given["vocab"] % tp:
+        # Split over devices, a vocabulary is padded as Megatron does.
+        given["vocab"] += -given["vocab"] % (128 * tp)
     changes: dict[str, Any] = {"head_dim": head_dim, **given}
     plain = attrs.evolve(plain, **changes)
     if known is not None:
@@ -92,7 +113,7 @@ def _cluster(columns: Map[str, str]) -> Cluster:
     if device is None:
         raise UnsupportedError(f"no device `{columns['device']}` in the catalog")
     devices = int(float(columns["n_gpus"]))
-    per_node = min(devices, int(float(columns["gpus_per_node"])))
+    per_node = _joined(device, devices, min(devices, int(float(columns["gpus_per_node"]))))
     nodes = -(-devices // per_node)
     link = catalog.get_fabric(device.host_link or "pcie4-x16")
     host = catalog.get_host(_host_of(device))
@@ -103,6 +124,15 @@ def _cluster(columns: Map[str, str]) -> Cluster:
     return Cluster(device, nodes, per_node, inner, outer, host, link)
 
 
+def _joined(device: Device, devices: int, per_node: int) -> int:
+    """Return how many devices one fast fabric joins: a node's, or most of a rack's where NVLink
+    joins 72, as many as divide the job.
+    """
+    if not device.id.startswith(("gb200", "gb300")):
+        return per_node
+    return max(d for d in range(1, RACK + 1) if devices % d == 0)
+
+
 def _host_of(device: Device) -> str:
     hosts = catalog.ids("hosts")
     return next((h for h in hosts if device.id.split("-")[0] in h), hosts[0])
@@ -110,8 +140,7 @@ def _host_of(device: Device) -> str:
 
 def _outer(columns: Map[str, str], device: Device, per_node: int) -> Fabric:
     given = columns.get("inter_node_gbps_per_node")
-    name = "nvlink5-nvl72" if device.id.startswith("gb200") else "ib-ndr400"
-    fabric = catalog.get_fabric(name) or catalog.get_fabric("ib-ndr400")
+    fabric = catalog.get_fabric("ib-ndr400")
     if fabric is None:
         raise UnsupportedError("no link between nodes is known")
     if not given:
