@@ -228,6 +228,7 @@ _RUNTIME = (
     _size("reserve", "context and libraries on each device", required=True),
     _share("fragmentation", "share of allocated memory lost", default=0.0),
     _share("memory_share", "share of device memory it may use", default=1.0),
+    _share("cache_share", "share of the memory left that the cache takes", default=1.0),
     _count("token_budget", "tokens a serving step may process", required=True),
     _count("max_sequences", "sequences served together", required=True),
     _count("kv_block", "tokens in a block of the cache", required=True),

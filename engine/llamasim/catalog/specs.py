@@ -214,6 +214,7 @@ class Runtime:
         fragmentation: share of allocated memory lost to the allocator.
         token_budget, max_sequences, kv_block: serving defaults.
         memory_share: share of device memory that the runtime may use.
+        cache_share: share of what weights and working memory leave of it that the cache takes.
 
     """
 
@@ -238,6 +239,7 @@ class Runtime:
     kv_block: int
     half_math: str = ""
     stage_overlap: float = 1.0
+    cache_share: float = 1.0
     unpack_rows: int = 0
     on: Mapping[str, float] = attrs.field(factory=dict)
     sources: Mapping[str, str] = attrs.field(factory=dict)

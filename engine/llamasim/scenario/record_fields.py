@@ -17,7 +17,7 @@ from llamasim.units import DATA, ENERGY, NONE, TIME, TOKEN, WORK, Dimension
 _NOT_WRITTEN = ("id", "family", "notes", "on")
 _TOKENS = ("context", "window", "token_budget", "kv_block")
 _SHARES = ("sustained", "memory_efficiency", "efficiency", "matmul_efficiency",
-           "attention_efficiency", "memory_share", "stage_overlap", "overlap_tax", "fragmentation")
+           "attention_efficiency", "memory_share", "cache_share", "stage_overlap", "overlap_tax", "fragmentation")
 #: Keys that may be zero; all other numbers are above it.
 _ZERO = ("latency", "base_latency", "ramp", "host", "launch", "graph_launch", "reserve",
          "overlap_tax", "fragmentation", "idle", "l2", "experts", "experts_per_token",

@@ -80,11 +80,13 @@ class Room:
 def room(plan: Plan, scenario: Scenario, largest: StepShape, longest: float) -> Room:
     """Return the cache's room beside weights, working set and reserve."""
     cluster, block = scenario.cluster, max(1, plan.schedule.kv_block)
+    runtime = scenario.runtime
     here = min(cluster.devices_per_node, cluster.devices)
     device_rows, host_rows, counts = [], [], [UNBOUNDED]
     for rank in plan.ranks:
         levels = inference_levels(plan, rank, scenario, largest, 0, longest)
-        left = cluster.device.memory_bytes * scenario.runtime.memory_share - peak(levels)[0]
+        left = cluster.device.memory_bytes * runtime.memory_share - peak(levels)[0]
+        left *= runtime.cache_share
         # Layers with a window keep fewer tokens of a long sequence; this is their mean.
         each = kv_bytes(plan, rank, longest, "device") / longest * block
         apart = kv_bytes(plan, rank, longest, "host") / longest * block
