@@ -207,6 +207,7 @@ _MODEL = (
 _RUNTIME = (
     *_NAMED,
     _time("host", "host time a step that devices wait for", required=True),
+    _time("prefill_host", "further host time of a step that only prefills", default=0.0),
     _time("launch", "gap between dependent kernels", required=True),
     _flag("graphs", "whether a decode step is launched as one graph"),
     _time("graph_launch", "gap between kernels inside a graph", required=True),

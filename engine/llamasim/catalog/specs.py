@@ -190,6 +190,7 @@ class Runtime:
 
     Attributes:
         host_s: host time per step that the devices wait for (decode step, training step).
+        prefill_host_s: further host time of a step that only prefills (input, new graphs).
         launch_s: gap between two dependent kernels of one stream.
         graphs: whether kernels of a decode step are launched as one graph.
         graph_launch_s: gap between two kernels inside a graph.
@@ -240,6 +241,7 @@ class Runtime:
     half_math: str = ""
     stage_overlap: float = 1.0
     cache_share: float = 1.0
+    prefill_host_s: float = 0.0
     unpack_rows: int = 0
     on: Mapping[str, float] = attrs.field(factory=dict)
     sources: Mapping[str, str] = attrs.field(factory=dict)

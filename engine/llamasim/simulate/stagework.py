@@ -63,9 +63,10 @@ class StageWork:
         waits = weighted(
             (rank.multiplicity, s.waits) for rank, s in zip(self.plan.ranks, segments, strict=True)
         )
-        return StepTime(
-            tuple(s.seconds for s in segments), self.send_s(shape), self.host_s, waits
-        )
+        host = self.host_s
+        if phase == "prefill":
+            host += self.costs.machine.runtime.prefill_host_s
+        return StepTime(tuple(s.seconds for s in segments), self.send_s(shape), host, waits)
 
     def send_s(self, shape: StepShape) -> float:
         """Return the seconds of one boundary transfer."""
