@@ -17,7 +17,8 @@ from llamasim.units import DATA, ENERGY, NONE, TIME, TOKEN, WORK, Dimension
 _NOT_WRITTEN = ("id", "family", "notes", "on")
 _TOKENS = ("context", "window", "token_budget", "kv_block")
 _SHARES = ("sustained", "memory_efficiency", "efficiency", "matmul_efficiency",
-           "attention_efficiency", "memory_share", "cache_share", "stage_overlap", "overlap_tax", "fragmentation")
+           "attention_efficiency", "memory_share", "cache_share", "stage_overlap",
+           "overlap_tax", "fragmentation")
 #: Keys that may be zero; all other numbers are above it.
 _ZERO = ("latency", "base_latency", "ramp", "host", "launch", "graph_launch", "reserve",
          "overlap_tax", "fragmentation", "idle", "l2", "experts", "experts_per_token",
@@ -31,7 +32,8 @@ _EXAMPLES: Mapping[str, str] = MappingProxyType({
     "tdp": "300 W", "flop_energy": "1 J/TFLOP", "idle": "30 W",
     "bandwidth": "50 GB/s", "latency": "2 us",
     "base_latency": "10 us", "ramp": "1 MiB", "power": "200 W", "disk_read": "5 GB/s",
-    "peak_fp32": "2 TFLOPS", "host": "1 ms", "launch": "3 us", "graph_launch": "1 us", "prefill_host": "5 ms",
+    "peak_fp32": "2 TFLOPS", "host": "1 ms", "launch": "3 us", "graph_launch": "1 us",
+    "prefill_host": "5 ms",
     "reserve": "1 GiB", "peaks": "{bf16: 100 TFLOPS}", "formats": "{q4_k: 0.85}", "layers": "32",
     "hidden": "4096", "ffn": "14336", "heads": "32", "vocab": "128256", "context": "8192 tok",
     "cores": "16", "attention_efficiency": "0.6", "token_budget": "2048", "max_sequences": "256",
