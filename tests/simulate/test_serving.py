@@ -128,7 +128,7 @@ def test_step_times_on_the_grid_are_those_of_the_whole_work() -> None:
     work = StageWork.of(PLAN, given)
     costs = StepCosts(work)
     shape = StepShape.of(4, 128, 300)
-    mixed, _ = costs.mixed(0, 0.0, [(128, 300)] * 4)
+    mixed, _ = costs.mixed(0, 0.0, ((128, 300),) * 4)
     assert mixed == pytest.approx(work.step("prefill", shape).latency)
     decode = StepShape.of(8, 1, 127)
     assert costs.decode(8, 8 * 128) == pytest.approx(work.step("decode", decode).latency)

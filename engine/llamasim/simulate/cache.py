@@ -65,6 +65,10 @@ class Cache:
         One that is `joining` the next decode step takes another block in it.
         """
         count = -(-(whole if self.reserve else tokens) // self.block)
+        if self.prefixes is None and count + self._count < self.capacity - self.used:
+            self._held[request] = count
+            self._use(count)
+            return True
         needed = self.needed() + (joining and not self.reserve)
         if known and self.prefixes:
             count -= known // self.block
@@ -128,6 +132,10 @@ class Cache:
             count += self.prefixes.leave(request, count)
         self.used -= count
         self.freed += count
+
+    def tight(self) -> bool:
+        """Whether the next decode step might not find the blocks that it takes."""
+        return self._count > self.capacity - self.used and not self.reserve
 
     def needed(self) -> int:
         """Return the blocks that the next decode step takes."""

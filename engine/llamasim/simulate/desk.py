@@ -72,7 +72,8 @@ class Desk:
 
     With `users`, requests come as in a closed loop: each user sends the next one when its last is
     done. Without, they come at their times. `also` serves them later on, and must be able to.
-    With `fed`, servers know their requests and take them in themselves.
+    None is turned away where the `longest` has no more tokens than a server `holds`. With `fed`,
+    servers know their requests and take them in themselves.
     """
 
     env: Environment
@@ -82,6 +83,8 @@ class Desk:
     users: int | None = None
     scaling: Scaling | None = None
     also: Serves | None = None
+    longest: int = 0
+    holds: int = -1
     fed: bool = False
     at: int = 0
 
@@ -125,6 +128,8 @@ class Desk:
 
     def takes(self, request: int, now: float) -> bool:
         """Whether a request can be served at all; it is turned away where it cannot."""
+        if self.longest <= self.holds:
+            return True
         reason = self.servers[0].refuses(request)
         if not reason and self.also is not None:
             reason = self.also.refuses(request)

@@ -49,16 +49,13 @@ class Usage:
     Attributes:
         corners: steps at each grid point of the work that no cache changes; `alone` the seconds
             of all steps, had no other batch been near. Kept only where something waits in them.
-        steps: of all kinds; `send` the seconds between stages in them.
-        active: seconds with a batch.
+        send: seconds between stages.
         swapped: blocks that went to the host or came back; `swap_s` the seconds for it.
 
     """
 
     corners: dict[Corner, float] = attrs.Factory(dict)
     alone: float = 0.0
-    steps: int = 0
     send: float = 0.0
-    active: float = 0.0
     swapped: int = 0
     swap_s: float = 0.0

@@ -102,13 +102,17 @@ def floor_of(shop: Shop, book: Book) -> Floor:
     else:
         servers = shop.servers(env, max(1, shop.plan.replicas))
     desk = Desk(env, book, cast("list[Serves]", servers), ROUTES["round_robin"](), users)
+    if not servers[0].limits.whole:
+        stream = shop.stream
+        desk.longest = int((stream.prompt + stream.output).max(initial=0))
+        desk.holds = min(s.cache.capacity * s.cache.block for s in (*servers, *pool))
     if pool:
         desk.also = pool[0]
         handover = Handover(env, shop, cast("list[Serves]", pool))
         for server in servers:
             server.handover = handover.send
     for server in (*servers, *pool):
-        server.desk = desk
+        server.attach(desk)
     if not pool and len(shop.plan.ranks) == 1 and (users is None or len(servers) == 1):
         _leave_alone(desk, servers)
     return Floor(env, desk, [*servers, *pool])

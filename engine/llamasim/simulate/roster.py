@@ -16,7 +16,7 @@ from collections import deque
 import attrs
 
 from llamasim.simulate.cache import Cache
-from llamasim.simulate.desk import Desk
+from llamasim.simulate.desk import Book, Desk
 from llamasim.simulate.limits import Limits, Usage
 
 
@@ -27,6 +27,7 @@ class Roster:
     limits: Limits
     cache: Cache
     desk: Desk = attrs.field(init=False)
+    book: Book = attrs.field(init=False)
     now: float = attrs.field(init=False, default=0.0)
     usage: Usage = attrs.field(init=False, factory=Usage)
     _waiting: deque[int] = attrs.field(init=False, factory=deque)
@@ -36,10 +37,8 @@ class Roster:
     #: Tokens that prefills have done; tokens that those who gave way had made.
     _done: dict[int, int] = attrs.field(init=False, factory=dict)
     _made: dict[int, int] = attrs.field(init=False, factory=dict)
-    #: The order in which running requests were admitted.
-    _place: dict[int, int] = attrs.field(init=False, factory=dict)
-    _latest: list[tuple[int, int]] = attrs.field(init=False, factory=list)
-    _places: int = attrs.field(init=False, default=0)
+    #: Running requests in the order in which they were admitted.
+    _running: dict[int, None] = attrs.field(init=False, factory=dict)
     #: The decode step with which each decoding request ends.
     _due: dict[int, int] = attrs.field(init=False, factory=dict)
     _finish: list[tuple[int, int]] = attrs.field(init=False, factory=list)
@@ -49,10 +48,14 @@ class Roster:
     _preempted: bool = attrs.field(init=False, default=False)
     _extra: float = attrs.field(init=False, default=0.0)
 
+    def attach(self, desk: Desk) -> None:
+        """Take requests from a desk."""
+        self.desk, self.book = desk, desk.book
+
     def _whole(self, request: int) -> int:
         """Return the tokens that a request will have here in the end."""
-        book = self.desk.book
-        return book.prompt[request] + (1 if self.limits.hands_over else book.output[request])
+        more = 1 if self.limits.hands_over else self.book.output[request]
+        return self.book.prompt[request] + more
 
     def _make_room(self) -> None:
         cache = self.cache
@@ -64,9 +67,13 @@ class Roster:
         limits = self.limits
         if limits.static:
             return self._static_chunks()
-        taken = 0 if limits.apart else int(len(self._due) * limits.rows)
-        budget = limits.token_budget - taken
+        budget = limits.token_budget
+        if self._due and not limits.apart:
+            budget -= int(len(self._due) * limits.rows)
         chunks: list[tuple[int, int]] = []
+        if not (self._prefill or self._swapped or self._preempted):
+            self._admit(chunks, budget)
+            return chunks
         for request in list(self._prefill):
             count = min(self._total(request) - self._done[request], budget)
             if count <= 0:
@@ -93,30 +100,41 @@ class Roster:
 
     def _admit(self, chunks: list[tuple[int, int]], budget: int) -> None:
         limits, cache, waiting = self.limits, self.cache, self._waiting
-        while waiting and budget > 0:
-            if len(self._due) + len(self._prefill) >= limits.max_sequences:
-                return
+        places = limits.max_sequences - len(self._due) - len(self._prefill)
+        while waiting and budget > 0 and places > 0:
             request = waiting[0]
-            total = self._total(request)
-            loaded = limits.loaded and request not in self._made
-            known = 0 if loaded else cache.known(request, total)
-            count = total if loaded else total - known
-            if count > budget and not loaded:
+            total = self.book.prompt[request]
+            if self._made or limits.loaded:
+                if limits.loaded and request not in self._made:
+                    if not self._join(request, total):
+                        return
+                    places -= 1
+                    continue
+                total += self._made.get(request, 0)
+            known = cache.known(request, total) if cache.prefixes else 0
+            count = total - known
+            if count > budget:
                 if limits.whole and (chunks or self._due):
                     return
                 count = count if limits.whole else budget
-            joining = loaded and total % cache.block == 0
-            if not cache.open(request, known + count, self._whole(request), known, joining):
+            if not cache.open(request, known + count, self._whole(request), known):
                 return
             waiting.popleft()
-            if loaded:
-                self._rank(request)
-                left = self.desk.book.output[request] - 1
-                self._decode(request, total, math.ceil(left / limits.tokens_out))
-                continue
             self._start(request, known)
             chunks.append((request, count))
             budget -= count
+            places -= 1
+
+    def _join(self, request: int, length: int) -> bool:
+        """Let a request that comes with its cache decode, if there is room."""
+        joining = length % self.cache.block == 0
+        if not self.cache.open(request, length, self._whole(request), 0, joining):
+            return False
+        self._waiting.popleft()
+        self._running[request] = None
+        left = self.book.output[request] - 1
+        self._decode(request, length, math.ceil(left / self.limits.tokens_out))
+        return True
 
     def _static_chunks(self) -> list[tuple[int, int]]:
         if not (self._due or self._prefill or self._held):
@@ -135,44 +153,35 @@ class Roster:
         return chunks
 
     def _start(self, request: int, known: int = 0) -> None:
-        book = self.desk.book
+        book = self.book
         if book.admitted[request] < 0:
             book.admitted[request] = self.now
-            book.cached[request] = known
+            if known:
+                book.cached[request] = known
         self._prefill.append(request)
         self._done[request] = known
-        self._rank(request)
-
-    def _rank(self, request: int) -> None:
-        """Note the order in which requests were admitted: the last one gives way first."""
-        self._places += 1
-        self._place[request] = self._places
-        heapq.heappush(self._latest, (-self._places, request))
+        self._running[request] = None
 
     def _total(self, request: int) -> int:
         """Return the tokens to prefill: the prompt, and what was made before a preemption."""
-        return self.desk.book.prompt[request] + self._made.get(request, 0)
+        return self.book.prompt[request] + self._made.get(request, 0)
 
     # --- giving way --------------------------------------------------------------------------
 
     def _last(self) -> int:
-        while True:
-            place, request = self._latest[0]
-            if self._place.get(request) == -place:
-                return request
-            heapq.heappop(self._latest)
+        return next(reversed(self._running))
 
     def _preempt(self, request: int) -> None:
         self._preempted = True
-        self.desk.book.preemptions[request] += 1
-        del self._place[request]
+        self.book.preemptions[request] += 1
+        del self._running[request]
         if request in self._due:
             left = self._due.pop(request) - self.cache.step
             self._last_token.setdefault(request, self.now)
             if self._to_host(request, left):
                 return
             self._made[request] = max(
-                1, self.desk.book.output[request] - math.ceil(left * self.limits.tokens_out)
+                1, self.book.output[request] - math.ceil(left * self.limits.tokens_out)
             )
         else:
             self._prefill.remove(request)
@@ -204,9 +213,9 @@ class Roster:
             blocks = self.cache.blocks(length)
             self._host_bytes -= blocks * self.limits.swap_block_bytes
             self._move(blocks)
-            self._rank(request)
+            self._running[request] = None
             self._decode(request, length, left)
-            self.desk.book.gaps.append((self.now - self._last_token.pop(request), 1))
+            self.book.gaps.append((self.now - self._last_token.pop(request), 1))
 
     def _move(self, blocks: int) -> None:
         seconds = blocks * self.limits.swap_block_s
@@ -217,7 +226,7 @@ class Roster:
     def _start_static(self) -> None:
         # A batch is returned as a whole, when its longest request is done (Yu et al., Orca,
         # OSDI 2022, section 3.1).
-        book = self.desk.book
+        book = self.book
         left = max(book.output[r] for r in self._held) - 1
         steps = math.ceil(left / self.limits.tokens_out)
         for request in self._held:

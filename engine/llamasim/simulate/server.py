@@ -19,9 +19,6 @@ from llamasim.simulate.roster import Roster
 from llamasim.simulate.rows import PACKED, IterationRows
 from llamasim.simulate.stepcost import Reading, StepCosts
 
-#: Longest run of decode steps taken as one event.
-LONGEST_RUN = 1 << 16
-
 
 @attrs.define(eq=False)
 class Lanes:
@@ -62,7 +59,7 @@ class Server(Roster):
     outstanding: int = attrs.field(init=False, default=0)
     rows: IterationRows = attrs.field(init=False, factory=IterationRows)
     #: The iteration under way: when it ends (None: there is none), what it does, seconds of its
-    #: steps, batches in the stages meanwhile, and how many requests waited before it.
+    #: steps, batches in the stages meanwhile, how many requests wait, and tokens of prompts.
     _event: Event | None = attrs.field(init=False, default=None)
     _begin: float = attrs.field(init=False, default=0.0)
     _chunks: list[tuple[int, int]] = attrs.field(init=False, factory=list)
@@ -73,6 +70,7 @@ class Server(Roster):
     _seconds: float = attrs.field(init=False, default=0.0)
     _busy: int = attrs.field(init=False, default=1)
     _queue: int = attrs.field(init=False, default=0)
+    _prefilled: int = attrs.field(init=False, default=0)
     _inside: bool = attrs.field(init=False, default=False)
     #: Seconds since the last decode step in which decoding requests stood still.
     _stall: float = attrs.field(init=False, default=0.0)
@@ -82,7 +80,7 @@ class Server(Roster):
     def refuses(self, request: int) -> str:
         """Return why a request can never be served here; empty where it can."""
         room = self.cache.capacity * self.cache.block
-        whole, prompt = self._whole(request), self.desk.book.prompt[request]
+        whole, prompt = self._whole(request), self.book.prompt[request]
         if whole > room:
             return f"it needs a cache of {whole:,} tokens; there is room for {room:,}"
         if self.limits.whole and prompt > self.limits.token_budget and not self.limits.loaded:
@@ -92,7 +90,7 @@ class Server(Roster):
 
     def match(self, request: int) -> int:
         """Return the tokens of a request's prompt that are cached here."""
-        return self.cache.known(request, self.desk.book.prompt[request])
+        return self.cache.known(request, self.book.prompt[request])
 
     def submit(self, request: int, now: float) -> None:
         """Take a request in."""
@@ -115,17 +113,19 @@ class Server(Roster):
     def follow(self, feed: Sequence[int]) -> None:
         """Know the requests that will come."""
         self.feed = feed
-        self._coming = self.desk.book.arrived[feed[0]] if feed else math.inf
+        self._coming = self.book.arrived[feed[0]] if feed else math.inf
 
     def _pull(self) -> None:
         """Take in what has come by now."""
-        feed, arrived, at = self.feed, self.desk.book.arrived, self.fed
-        while at < len(feed) and arrived[feed[at]] <= self.now:
-            if self.desk.takes(feed[at], arrived[feed[at]]):
-                self._waiting.append(feed[at])
+        feed, arrived, at, end = self.feed, self.book.arrived, self.fed, len(self.feed)
+        coming, takes = self._coming, self.desk.takes
+        while coming <= self.now:
+            request = feed[at]
+            if takes(request, coming):
+                self._waiting.append(request)
             at += 1
-        self.fed = at
-        self._coming = arrived[feed[at]] if at < len(feed) else math.inf
+            coming = arrived[feed[at]] if at < end else math.inf
+        self.fed, self._coming = at, coming
 
     def release(self, request: int, now: float) -> None:
         """Free the cache of a request that has gone elsewhere."""
@@ -148,7 +148,7 @@ class Server(Roster):
         """End a run of decode steps with the step that is under way."""
         if not self._run or self._steps == 1 or self._event is None:
             return
-        steps, seconds = self._decode_run(now - self._begin)
+        steps, seconds = self._decode_run(now - self._begin, self._busy)
         if steps < self._steps:
             assert self._event.callbacks is not None
             self._event.callbacks.clear()
@@ -177,32 +177,31 @@ class Server(Roster):
         """Put an iteration together; return whether there is anything to do."""
         if self._coming <= self.now:
             self._pull()
-        if not (self._due or self._prefill or self._waiting or self._swapped):
+        due, limits, cache = self._due, self.limits, self.cache
+        if not (due or self._prefill or self._waiting or self._swapped):
             return self._rest(working)
-        self._queue = len(self._waiting) + len(self._swapped)
         self._preempted, self._extra = False, 0.0
-        if self.cache.needed() > self.cache.capacity - self.cache.used:
+        if cache.tight():
             self._make_room()
-        self._chunks = []
-        if self._prefill or self._waiting or self._swapped or self.limits.static:
-            self._chunks = self._choose()
-        chunks = self._chunks
-        limits = self.limits
-        decoding = len(self._due)
+        chunks: list[tuple[int, int]] = []
+        if self._waiting or self._prefill or self._swapped or limits.static:
+            chunks = self._choose()
+        decoding = len(due)
         if chunks and (limits.apart or limits.static):
             decoding = 0
-        self._decoding = decoding
-        if not chunks and not decoding:
+        elif not chunks and not decoding:
             return self._rest(working)
         if not working:
             self.lanes.change(1, self.now)
+        self._chunks, self._decoding = chunks, decoding
+        self._queue = len(self._waiting) + len(self._swapped)
         self._begin, self._busy = self.now, self.lanes.busy
-        self._cached = self.cache.tokens + decoding * limits.rows
+        self._cached = cache.tokens + decoding * limits.rows
         if chunks:
             self._steps, self._seconds = 1, self._mixed(chunks)
         else:
-            self._run = True
-            self._steps, self._seconds = self._plan_run()
+            self._run, self._prefilled = True, 0
+            self._steps, self._seconds = self._plan_run(decoding)
         return True
 
     def _rest(self, working: bool) -> bool:
@@ -216,26 +215,32 @@ class Server(Roster):
                 return self._next(working=False)
         return False
 
-    def _plan_run(self) -> tuple[int, float]:
-        if self._preempted or not self.limits.coalesce or self._extra > 0:
-            self._steps = 1
-            return self._decode_run(math.inf)
-        most = min(self._finish_top() - self.cache.step, LONGEST_RUN)
-        self._steps = self.cache.steps_left(most)
-        until = math.inf
-        if self._coming < math.inf and not self._follows():
-            until = self._coming - self._begin
-        return self._decode_run(until)
-
-    def _decode_run(self, until: float) -> tuple[int, float]:
+    def _plan_run(self, decoding: int) -> tuple[int, float]:
+        steps, until = 1, math.inf
+        if self.limits.coalesce and not self._preempted and not self._extra:
+            cache, (due, request) = self.cache, self._finish[0]
+            if self._due.get(request) != due:
+                due = self._finish_top()
+            steps = cache.steps_left(due - cache.step)
+            if self._coming < math.inf and not self._follows():
+                until = self._coming - self._begin
+        self._steps = steps
         return self.costs.decode_run(
-            self._decoding, self._busy, self._cached, self._decoding * self.limits.tokens_out,
-            self._steps, until,
+            decoding, self._busy, self._cached, decoding * self.limits.tokens_out, steps, until
+        )
+
+    def _decode_run(self, until: float, busy: int) -> tuple[int, float]:
+        growth = self._decoding * self.limits.tokens_out
+        return self.costs.decode_run(
+            self._decoding, busy, self._cached, growth, self._steps, until
         )
 
     def _mixed(self, chunks: list[tuple[int, int]]) -> float:
-        done = self._done
-        shapes = [(count, done[request]) for request, count in chunks]
+        done, prefilled = self._done, 0
+        shapes = tuple([(count, done[request]) for request, count in chunks])
+        for count, _ in shapes:
+            prefilled += count
+        self._prefilled = prefilled
         seconds, reading = self.costs.mixed(self._decoding, self._cached, shapes, self._busy)
         if self.costs.waits_matter:
             alone = seconds
@@ -246,26 +251,19 @@ class Server(Roster):
 
     def _end(self) -> None:
         """Let the iteration under way be over."""
-        decoding, chunks = self._decoding, self._chunks
-        begin, cache, usage = self._begin, self.cache, self.usage
+        decoding, chunks, cache, begin = self._decoding, self._chunks, self.cache, self._begin
         now = self.now = begin + self._extra + self._seconds
-        usage.active += now - begin
-        usage.steps += self._steps
-        prefilled = 0
-        for _request, count in chunks:
-            prefilled += count
         if decoding:
             cache.advance(self._steps)
             if self._stall:
-                self.desk.book.gaps.append((self._stall, decoding))
+                self.book.gaps.append((self._stall, decoding))
                 self._stall = 0.0
         elif self._due:
             self._stall += now - begin
         fresh = self.rows.fresh
         fresh.append((
-            begin, now, self._steps, prefilled, decoding, self._cached,
-            min(self._queue, len(self._waiting) + len(self._swapped)),
-            len(self._due) + len(self._prefill), cache.used,
+            begin, now, self._steps, self._prefilled, decoding, self._cached, self._queue,
+            len(self._running), cache.used,
         ))
         if len(fresh) >= PACKED:
             self.rows.pack()
@@ -285,9 +283,7 @@ class Server(Roster):
         reading = costs.fixed("decode", decoding * self.limits.rows, float(decoding))
         alone = self._seconds
         if self._busy > 1:
-            busy, self._busy = self._busy, 1
-            alone = self._decode_run(math.inf)[1]
-            self._busy = busy
+            alone = self._decode_run(math.inf, 1)[1]
         self._account(reading, self._steps, alone)
 
     def _account(self, reading: Reading, steps: int, alone: float) -> None:
@@ -301,9 +297,11 @@ class Server(Roster):
     # --- after an iteration ------------------------------------------------------------------
 
     def _after(self, chunks: list[tuple[int, int]]) -> None:
+        book, made = self.book, self._made
         for request, count in chunks:
             done = self._done[request] + count
-            if done < self._total(request):
+            total = book.prompt[request] + (made.get(request, 0) if made else 0)
+            if done < total:
                 self._done[request] = done
                 continue
             self._prefill.remove(request)
@@ -313,7 +311,7 @@ class Server(Roster):
             self._start_static()
 
     def _first_token(self, request: int) -> None:
-        book, now = self.desk.book, self.now
+        book, now = self.book, self.now
         if book.first_token[request] < 0:
             book.first_token[request] = now
         made = self._made.get(request, 0) if self._made else 0
@@ -322,7 +320,7 @@ class Server(Roster):
             if last is not None:
                 book.gaps.append((now - last, 1))
         if self.handover is not None and book.output[request] > made + 1:
-            del self._place[request]
+            del self._running[request]
             self.handover(request, self, now)
         elif self.limits.static:
             self._held.append(request)
@@ -335,7 +333,10 @@ class Server(Roster):
 
     def _complete(self, request: int) -> None:
         del self._due[request]
-        del self._place[request]
+        del self._running[request]
         self.cache.close(request)
         self.outstanding -= 1
-        self.desk.finish(request, self.now)
+        if self.alone and self.feed:
+            self.book.finished[request] = self.now
+        else:
+            self.desk.finish(request, self.now)

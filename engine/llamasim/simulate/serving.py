@@ -158,19 +158,20 @@ def _exposed(
     replicas = len(servers) // lanes
     waits: dict[str, float] = {"host": 0.0, "send": 0.0}
     busy = 0.0
+    active: list[float] = []
     for server in servers:
-        usage = server.usage
-        host = costs.work.host_s * usage.steps
-        alone = usage.alone if costs.waits_matter else usage.active - usage.swap_s
+        usage, rows = server.usage, server.rows.build()
+        host = costs.work.host_s * float(rows.steps.sum())
+        active.append(float((rows.end - rows.start).sum()))
+        alone = usage.alone if costs.waits_matter else active[-1] - usage.swap_s
         busy += (alone - host - usage.send) / lanes
         waits["host"] += host / replicas / lanes
         waits["send"] += usage.send / replicas / lanes
         waits["copy"] = waits.get("copy", 0.0) + usage.swap_s / replicas / lanes
         for cause, seconds in costs.waits(usage.corners).items():
             waits[cause] = waits.get(cause, 0.0) + seconds / replicas
-    active = sum(max(s.usage.active for s in servers[i : i + lanes])
-                 for i in range(0, len(servers), lanes)) / replicas
+    most = sum(max(active[i : i + lanes]) for i in range(0, len(active), lanes)) / replicas
     rest = makespan - busy / replicas - waits["host"] - waits["send"] - waits["copy"]
-    waits["idle"] = min(max(0.0, makespan - active), max(0.0, rest))
+    waits["idle"] = min(max(0.0, makespan - most), max(0.0, rest))
     waits["bubble"] = max(0.0, rest - waits["idle"])
     return {k: v for k, v in sorted(waits.items()) if v > 1e-9 * makespan}

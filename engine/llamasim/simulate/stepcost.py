@@ -108,7 +108,8 @@ class StepCosts:
     _stages: dict[str, tuple[_Blocks, ...]] = attrs.Factory(dict)
     _corners: dict[Corner, tuple[Segment, ...]] = attrs.Factory(dict)
     _read: dict[Corner, Reading] = attrs.Factory(dict)
-    _lines: dict[tuple[int, int], _Lines] = attrs.Factory(dict)
+    _lines: dict[int | tuple[int, int], _Lines] = attrs.Factory(dict)
+    _others: dict[int, _Lines] = attrs.Factory(dict)
     _cached: dict[tuple[int, float], Stages] = attrs.Factory(dict)
     _pairs: dict[tuple[Chunk, ...], Stages] = attrs.Factory(dict)
 
@@ -137,9 +138,10 @@ class StepCosts:
 
         `steps` at most; their cached tokens grow by `growth` each, from `cached`.
         """
-        lines = self._lines.get((sequences, busy))
+        key = sequences if busy == 1 else (sequences, busy)
+        lines = self._lines.get(key)
         if lines is None:
-            lines = self._lines[sequences, busy] = _Lines()
+            lines = self._lines[key] = _Lines()
         left, seconds = steps, 0.0
         while True:
             if not lines.low <= cached < lines.high:
@@ -194,23 +196,37 @@ class StepCosts:
     # --- steps with prefills in them ---------------------------------------------------------
 
     def mixed(
-        self, decoding: int, cached: float, chunks: list[Chunk], busy: int = 1
+        self, decoding: int, cached: float, chunks: tuple[Chunk, ...], busy: int = 1
     ) -> tuple[float, Reading]:
         """Return the seconds of a step with prefills in it, and where it lies on the grid."""
-        new = 0
+        new = 0.0
         for count, _ in chunks:
             new += count
-        reading = self.fixed("prefill", decoding * self.rows + new, float(decoding + len(chunks)))
-        key = tuple(chunks)
-        pairs = self._pairs.get(key)
+        reading = self.fixed("prefill", decoding * self.rows + new, decoding + len(chunks))
+        pairs = self._pairs.get(chunks)
         if pairs is None:
-            pairs = self._prefills(key)
+            pairs = self._prefills(chunks)
+        if not self.hops:
+            seconds = reading.whole + pairs[0]
+            if decoding:
+                lines = self._others.get(decoding)
+                if lines is None:
+                    lines = self._others[decoding] = _Lines()
+                if not lines.low <= cached < lines.high:
+                    self._turn_others(lines, decoding, cached)
+                seconds += lines.base + lines.slope * (cached - lines.low)
+            return seconds, reading
         if decoding:
             pairs = self._beside(pairs, decoding, cached)
-        if not self.hops:
-            return reading.whole + pairs[0], reading
         stages = [f + p for f, p in zip(reading.stages, pairs, strict=True)]
         return self._latency(stages, reading.send_s, busy), reading
+
+    def _turn_others(self, lines: _Lines, decoding: int, cached: float) -> None:
+        """Put the piece of decoding sequences' attention at hand, on the only stage."""
+        low = _grid_below(cached)
+        high = above(low, KV_STEPS)
+        a, b = self._attention(decoding, low)[0], self._attention(decoding, high)[0]
+        lines.low, lines.high, lines.base, lines.slope = low, high, a, (b - a) / (high - low)
 
     def _beside(self, pairs: Stages, decoding: int, cached: float) -> Stages:
         """Add the attention of decoding sequences to that of prefills."""
