@@ -194,9 +194,12 @@ class Runtime:
         launch_s: gap between two dependent kernels of one stream.
         graphs: whether kernels of a decode step are launched as one graph.
         graph_launch_s: gap between two kernels inside a graph.
+        dispatch_s: time in which the host issues one modelled op; devices that are faster wait for
+            it. 0: it never holds them up.
         kernels_per_op: kernels launched per modelled op (fusion below 1, eager above).
         matmul_efficiency: kernel quality over the device's sustained matmul rate.
-        attention_efficiency: share of the sustained rate that the fused attention kernel reaches.
+        attention_efficiency: share of the sustained rate that the fused attention kernel reaches
+            forward, over long sequences and heads of 128.
         memory_efficiency: over the device's own, for streaming kernels.
         gemv_concurrency: over the device's `bytes_per_clock`, for matrix-vector kernels.
         formats: share of their arithmetic rate that matmuls reach by storage format of the weight
@@ -211,6 +214,8 @@ class Runtime:
         stage_overlap: how much of the time that a prompt's chunk spends on later pipeline stages
             the next chunk may use (0: one chunk at a time; 1: stages never wait for each other).
         overlap_tax: share of multiprocessors that a running collective takes from compute.
+        gather_copies, reduce_copies: bytes that copies move for each byte of weights gathered for
+            use (out of the gathered buffer) and of gradients reduced to shares (into the buffer).
         reserve_bytes: context and library memory on each device.
         fragmentation: share of allocated memory lost to the allocator.
         token_budget, max_sequences, kv_block: serving defaults.
@@ -243,6 +248,9 @@ class Runtime:
     cache_share: float = 1.0
     prefill_host_s: float = 0.0
     unpack_rows: int = 0
+    dispatch_s: float = 0.0
+    gather_copies: float = 0.0
+    reduce_copies: float = 0.0
     on: Mapping[str, float] = attrs.field(factory=dict)
     sources: Mapping[str, str] = attrs.field(factory=dict)
     notes: str = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from llamasim.cost.machine import Machine, Processor
 from llamasim.cost.matmul import shape_efficiency
 from llamasim.cost.records import Bound, OpCost
-from llamasim.cost.work import ATTENTION, Amount, amount
+from llamasim.cost.work import ATTENTION, Amount, amount, basis, visible_pairs
 from llamasim.plan.spec import OpWork, StepShape
 
 #: Queries that a fused attention kernel's block handles, and cached tokens that a decoding one
@@ -17,6 +17,19 @@ from llamasim.plan.spec import OpWork, StepShape
 QUERY_BLOCK = 128
 KV_BLOCK = 256
 ROW_BLOCK = 32
+#: Elements that rows of an operand must be a multiple of for the loads that matrix units are fed by,
+#: and the share of the rate left without (NVIDIA, Matrix Multiplication Background, section on
+#: tensor core requirements; the share is that of an odd vocabulary on A100, vTrain's rows).
+ALIGNED = 8
+UNALIGNED = 0.33
+#: Rate of a fused attention kernel's backward pass over its forward pass: it keeps more tiles at
+#: once and adds up gradients of queries through memory (Dao, arXiv:2307.08691, figures 4 and 6).
+BACKWARD_RATE = 0.82
+#: Keys that a block's first loads and its write-back cost.
+KEY_RAMP = 128.0
+#: Head width whose products take as long as the softmax between them, which they hide in part
+#: (Shah et al., arXiv:2407.08608, section 3.1); rates are given for heads of 128.
+SOFTMAX_WIDTH = 16.0
 #: New tokens a sequence up to which a step counts as decoding (and is launched as a graph).
 DECODE_TOKENS = 8.0
 #: Share of the plain units' rate that matrix-vector kernels reach at most.
@@ -38,6 +51,7 @@ def op_cost(op: OpWork, shape: StepShape, machine: Machine) -> OpCost:
     moved = work.read + work.write
     memory = moved / _memory_rate(op, shape, processor, machine)
     unpacking = _unpack_seconds(op, work, processor, machine)
+    unpacking += _cast_seconds(op, shape, processor, machine)
     launch = launch_seconds(op, shape, machine)
     bound: Bound = "compute" if compute >= memory else "memory"
     if launch > max(compute, memory):
@@ -84,6 +98,16 @@ def _unpack_seconds(op: OpWork, work: Amount, processor: Processor, machine: Mac
     return moved * op.runs * op.pieces / rate
 
 
+def _cast_seconds(
+    op: OpWork, shape: StepShape, processor: Processor, machine: Machine
+) -> float:
+    """Return the time of kernels that bring operands to the arithmetic's width."""
+    if op.cast_per_token <= 0:
+        return 0.0
+    rate = processor.bandwidth * processor.memory_efficiency * machine.runtime.memory_efficiency
+    return op.cast_per_token * basis(op.basis, shape) * op.runs / rate
+
+
 def _math(op: OpWork, processor: Processor, machine: Machine) -> str:
     other = machine.runtime.half_math
     return other if op.math in ("fp16", "bf16") and other in processor.peaks else op.math
@@ -94,21 +118,42 @@ def _product_share(
 ) -> float:
     runtime = machine.runtime
     if op.kind == "fused_attention":
-        new = shape.tokens / max(shape.sequences, 1e-9)
-        blocks = max(1.0, shape.sequences) * op.heads * max(1, -int(-new // QUERY_BLOCK))
-        return runtime.attention_efficiency * _waves(blocks, processor.multiprocessors)
+        return runtime.attention_efficiency * _attention_share(op, shape, processor)
     if not processor.matrix_units:
         return runtime.matmul_efficiency
     if not op.n and op.kind not in ATTENTION:
         return runtime.matmul_efficiency
     m, n, k, batch = _product_shape(op, work, shape)
     share = shape_efficiency(m, n, k, batch, processor.multiprocessors)
+    if op.n % ALIGNED or op.k % ALIGNED:
+        share *= UNALIGNED
     if _unpacks(op, work, machine):
         return runtime.matmul_efficiency * share
     formats = runtime.formats
     return runtime.matmul_efficiency * share * min(
         formats.get(op.format or "", 1.0), formats.get(op.math, 1.0)
     )
+
+
+def _attention_share(op: OpWork, shape: StepShape, processor: Processor) -> float:
+    """Return the share of its rate on long sequences that a fused attention kernel reaches.
+
+    Blocks on the diagonal are computed whole, a block of queries starts with loads that nothing
+    hides, and the last wave may not fill the device.
+    """
+    sequences = max(shape.sequences, 1e-9)
+    new = shape.tokens / sequences
+    blocks = max(1.0, shape.sequences) * op.heads * max(1, -int(-new // QUERY_BLOCK))
+    share = _waves(blocks, processor.multiprocessors)
+    if op.part == "data_grad":
+        share *= BACKWARD_RATE
+    share *= op.head_dim / (op.head_dim + SOFTMAX_WIDTH) * (128 + SOFTMAX_WIDTH) / 128
+    if new <= DECODE_TOKENS:
+        return share
+    pairs = visible_pairs(op.window, shape) if op.causal_skip else shape.full_pairs
+    seen = pairs / max(1.0, shape.tokens)
+    diagonal = min(new, QUERY_BLOCK) / 2 if op.causal_skip else 0.0
+    return share * seen / (seen + diagonal) * seen / (seen + KEY_RAMP)
 
 
 def _product_shape(

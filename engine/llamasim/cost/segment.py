@@ -7,6 +7,8 @@ run on copy engines and take nothing), and is over by the end of the segment.
 
 from __future__ import annotations
 
+from functools import reduce
+
 import attrs
 
 from llamasim.cost.collectives import comm_cost
@@ -14,8 +16,25 @@ from llamasim.cost.machine import Machine
 from llamasim.cost.ops import op_cost
 from llamasim.cost.records import CommCost, OpCost, Row, SegmentCost
 from llamasim.plan.spec import CommWork, OpWork, StepShape, Work
+from llamasim.units.many import apart, is_many, larger, smaller
+
+#: Ops that issuing a collective takes as long as: the call, its events, the waits of both streams.
+CALL_OPS = 2.0
 
 EMPTY = SegmentCost(0.0)
+#: Below any time, so that a share of no time is nothing.
+_LEAST = 1e-30
+
+
+@attrs.frozen
+class Passing:
+    """Seconds of works run in order, and the shares of them in which their collectives use the
+    links inside the node and between nodes.
+    """
+
+    seconds: float
+    inner: float
+    outer: float
 
 
 @attrs.define
@@ -25,6 +44,7 @@ class _Clock:
     tax: float
     now: float = 0.0
     taxed_until: float = 0.0
+    taxed: bool = False
     compute: float = 0.0
     hidden: float = 0.0
     rows: list[Row] = attrs.Factory(list)
@@ -36,13 +56,10 @@ class _Clock:
         """Run an op, slowed while transfers run beside it."""
         start = self.now
         end = start + cost.seconds
-        beside = self.taxed_until - start
-        if beside > 0 and self.tax > 0:
-            done = beside * (1 - self.tax)
-            if done >= cost.seconds:
-                end = start + cost.seconds / (1 - self.tax)
-            else:
-                end += beside - done
+        if self.taxed and self.tax > 0:
+            # Slowed for as long as it lasts, or until the transfers are over.
+            beside = larger(self.taxed_until - start, 0.0)
+            end = start + smaller(cost.seconds / (1 - self.tax), cost.seconds + beside * self.tax)
         self.now = end
         self.compute += end - start
         moved = cost.read_bytes + cost.write_bytes
@@ -53,16 +70,17 @@ class _Clock:
     def move(self, index: int, work: CommWork, cost: CommCost) -> None:
         """Run a transfer: its exposed share first, the rest beside what follows."""
         key = (work.stream, work.group.axis)
-        start = max(self.now, self.free.get(key, 0.0))
+        start = larger(self.now, self.free.get(key, 0.0))
         blocked = cost.seconds * (1 - work.hidden)
-        waited = start + blocked - self.now if blocked > 0 else 0.0
+        waited = start + blocked - self.now if work.hidden < 1 and cost.seconds > 0 else 0.0
         end = start + cost.seconds
-        if waited > 0:
+        if is_many(waited) or waited > 0:
             self._wait(work, waited)
         self.free[key] = end
         self.hidden += end - (start + blocked)
         if work.stream != "copy" and work.hidden > 0:
-            self.taxed_until = max(self.taxed_until, end)
+            self.taxed_until = larger(self.taxed_until, end)
+            self.taxed = True
         self.rows.append(
             Row(index, start, cost.seconds, waited, work.stream, 0.0, cost.wire_bytes,
                 "communication")
@@ -75,7 +93,10 @@ class _Clock:
 
     def finish(self, works: tuple[Work, ...]) -> None:
         """Wait for streams that are still busy; the wait is the latest transfer's."""
-        last = max(self.free.values(), default=0.0)
+        last = reduce(larger, self.free.values(), 0.0)
+        if is_many(last) or is_many(self.now):
+            self.now = larger(self.now, last)
+            return
         if last <= self.now:
             return
         for place in range(len(self.rows) - 1, -1, -1):
@@ -113,6 +134,71 @@ def _segment(works: tuple[Work, ...], shape: StepShape, machine: Machine) -> Seg
         else:
             clock.move(index, work, comm_cost(work, shape, machine))
     clock.finish(works)
-    return SegmentCost(
+    cost = SegmentCost(
         clock.now, clock.compute, clock.exposed, max(0.0, clock.hidden), tuple(clock.rows)
     )
+    return _paced(cost, host_seconds(works, machine))
+
+
+def passing(
+    works: tuple[Work, ...], shape: StepShape, machine: Machine, count: int
+) -> Passing:
+    """Return what works take for each of `count` configurations: `segment_cost`, seconds alone.
+
+    Amounts of the works and of the shape are those of all (`units.many`), or the same for all.
+    """
+    clock = _Clock(min(0.9, machine.runtime.overlap_tax))
+    links = [0.0, 0.0]
+    for index, work in enumerate(works):
+        if isinstance(work, OpWork):
+            seconds = apart(_op_seconds, count, work, shape, machine)
+            clock.run(index, OpCost(seconds, 0.0, 0.0, 0.0, "none"))
+        else:
+            seconds = apart(_comm_seconds, count, work, shape, machine)
+            clock.move(index, work, CommCost(seconds, 0.0))
+            if work.stream != "copy":
+                links[work.group.nodes > 1] += seconds
+    clock.finish(works)
+    total = larger(clock.now, host_seconds(works, machine))
+    inner, outer = (smaller(s / larger(total, _LEAST), 1.0) for s in links)
+    return Passing(total, inner, outer)
+
+
+def _op_seconds(op: OpWork, shape: StepShape, machine: Machine) -> float:
+    return op_cost(op, shape, machine).seconds
+
+
+def _comm_seconds(comm: CommWork, shape: StepShape, machine: Machine) -> float:
+    return comm_cost(comm, shape, machine).seconds
+
+
+def host_seconds(works: tuple[Work, ...], machine: Machine) -> float:
+    """Return how long the host takes to issue works: it runs ahead of the device, so this bounds
+    the time of all of them from below.
+    """
+    each = machine.runtime.dispatch_s
+    if each <= 0:
+        return 0.0
+    count = sum(
+        w.kernels * w.runs * w.pieces * w.launch_scale if isinstance(w, OpWork) else CALL_OPS * w.runs
+        for w in works
+    )
+    return count * each
+
+
+def _paced(cost: SegmentCost, host: float) -> SegmentCost:
+    """Return a segment whose ops wait for the host, each in proportion to its time, where issuing
+    all works takes longer than running them.
+    """
+    lacking = host - cost.seconds
+    if lacking <= 0 or cost.compute_s <= 0:
+        return cost
+    more, shift, rows = lacking / cost.compute_s, 0.0, []
+    for row in cost.rows:
+        start, extra = row.start + shift, 0.0
+        if row.stream == "compute":
+            extra = row.seconds * more
+        bound = "launch" if extra > row.seconds else row.bound
+        rows.append(attrs.evolve(row, start=start, seconds=row.seconds + extra, bound=bound))
+        shift += extra
+    return attrs.evolve(cost, seconds=host, compute_s=cost.compute_s + lacking, rows=tuple(rows))

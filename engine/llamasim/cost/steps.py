@@ -45,7 +45,9 @@ def step_seconds(works: tuple[Work, ...], shape: StepShape, machine: Machine) ->
 def _split(works: tuple[Work, ...], shape: StepShape, machine: Machine) -> _Split:
     varying = tuple(w for w in works if isinstance(w, OpWork) and _varies(w))
     copies = tuple(w for w in works if isinstance(w, CommWork) and _grows(w))
-    overlapped = any(isinstance(w, CommWork) and w.hidden > 0 for w in works)
+    overlapped = machine.runtime.dispatch_s > 0 or any(
+        isinstance(w, CommWork) and w.hidden > 0 for w in works
+    )
     fixed = 0.0
     if not overlapped:
         for work in works:

@@ -7,9 +7,10 @@ from typing import Any
 
 import attrs
 
+from llamasim.catalog.specs import Runtime
 from llamasim.diagnostics import Diagnostic
 from llamasim.language.names import NAMES
-from llamasim.plan.copies import gradient_copies, saved_copies
+from llamasim.plan.copies import buffer_copies, gradient_copies, saved_copies
 from llamasim.plan.flow import Flow, flow
 from llamasim.plan.gradients import gathers_in_use, reductions
 from llamasim.plan.local import Local
@@ -47,13 +48,16 @@ def lower_block(
     training = scenario.workload.mode == "training"
     phases = ("forward", "backward") if training else ("prefill", "decode")
     steps = steps_of(facts, phases[0])
-    axes = [a.name for a in applied.mesh.axes if a.size > 1 and a.name != REMAINDER]
-    flows = {a: flow(facts, steps, a, entering.get(a, "")) for a in axes}
     stages = applied.step.get(("", "layout.pipeline_axis"), NOTHING).value
     pipeline = None if stages is None else str(stages)
+    # Nothing inside a layer is split along the axis of its stages unless a rule says so.
+    named = {a for shards in facts.shards.values() for _, a in shards}
+    axes = [a.name for a in applied.mesh.axes if a.name != REMAINDER
+            and (a.name != pipeline or a.name in named) and a.size > 1]
+    flows = {a: flow(facts, steps, a, entering.get(a, "")) for a in axes}
     local = Local(facts, applied.mesh, scenario.workload.dtype, flows, pipeline)
     passes = {p: Passes(local, steps_of(facts, p), p) for p in phases}
-    work = {p: _pass(passes[p]) for p in phases}
+    work = {p: _pass(passes[p], scenario.runtime) for p in phases}
     found = _unresolved_sums(flows.values())
     reduce: tuple[CommWork, ...] = ()
     if training:
@@ -65,12 +69,18 @@ def lower_block(
     return BlockLowering(plan, local, leaving), found
 
 
-def _pass(passes: Passes) -> tuple[Work, ...]:
+def _pass(passes: Passes, runtime: Runtime) -> tuple[Work, ...]:
     body = passes.backward() if passes.phase == "backward" else passes.forward()
-    before = (*gathers_in_use(passes.local, passes.phase),
+    gathers = gathers_in_use(passes.local, passes.phase)
+    before = (*gathers, *buffer_copies(gathers, runtime.gather_copies, "forward"),
               *saved_copies(passes.local, passes.phase, kept_names(passes)))
-    after = gradient_copies(passes.local) if passes.phase == "backward" else []
-    return (*before, *body, *after)
+    if passes.phase != "backward":
+        return (*before, *body)
+    split = any(e == "grad" and any(d == "flat" for d, _ in s)
+                for (e, _), s in passes.local.facts.shards.items())
+    sums = reductions(passes).works if split and runtime.reduce_copies > 0 else ()
+    return (*before, *body, *gradient_copies(passes.local),
+            *buffer_copies(sums, runtime.reduce_copies, "weight_grad"))
 
 
 def only_forward(plan: BlockPlan) -> BlockPlan:
@@ -126,13 +136,6 @@ def _block_plan(
     )
 
 
-def _unresolved_sums(flows: Iterable[Flow]) -> list[Diagnostic]:
-    found = []
-    for f in flows:
-        for _, tensor in f.unresolved:
-            found.append(
-                Diagnostic(
-                    "E0410",
 def _state_fields(state: State) -> dict[str, Any]:
     return {
         "weight_bytes": state.weights,
@@ -162,6 +165,13 @@ def _kept_fields(kept: Kept) -> dict[str, Any]:
     }
 
 
+def _unresolved_sums(flows: Iterable[Flow]) -> list[Diagnostic]:
+    found = []
+    for f in flows:
+        for _, tensor in f.unresolved:
+            found.append(
+                Diagnostic(
+                    "E0410",
                     f"`{tensor}` is a partial sum over `{f.axis}` that no rule resolves",
                     why="its producer contracts a dim that is split, and an op reads the result",
                     help=(f"add `on activation of {_pattern(tensor)} {{ reduce over {f.axis} }}`",),

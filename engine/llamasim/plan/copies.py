@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from llamasim.plan.local import Local
 from llamasim.plan.opwork import attended_caches
-from llamasim.plan.spec import CommWork, KvSpan
+from llamasim.plan.spec import CommWork, KvSpan, OpWork, Part
 from llamasim.plan.steps import Step
 from llamasim.techniques.applied import BlockFacts
 from llamasim.techniques.mesh import Group
@@ -126,3 +126,14 @@ def gradient_copies(local: Local) -> list[CommWork]:
                  stream="copy", reason=f"gradients lie on the {where}")
         for (where, hidden), size in sorted(sums.items())
     ]
+
+
+def buffer_copies(moved: Iterable[CommWork], copies: float, part: Part) -> list[OpWork]:
+    """Return the copies on the device between tensors and the buffers that collectives work on:
+    `copies` bytes for each byte of a message, read and written in equal parts.
+    """
+    size = copies * sum(c.bytes_fixed for c in moved)
+    if size <= 0:
+        return []
+    return [OpWork("buffers", "copied", part, basis="fixed", read_fixed=size / 2,
+                   write_fixed=size / 2)]

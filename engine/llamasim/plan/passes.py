@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from llamasim.plan.casts import with_casts
 from llamasim.plan.communication import (
     backward_of,
     exchanges,
@@ -55,7 +56,10 @@ class Passes:
         work: list[Work] = [*forward_moves(self.local, index, "input", phase)]
         work += rotations(self.local, index, step.inputs[1:], phase)
         work += copies_for_use(self.local, step, phase)
-        work.append(op_work(self.local, index, step, phase, part, rows_by_sequence=by_sequence))
+        made = op_work(self.local, index, step, phase, part, rows_by_sequence=by_sequence)
+        if phase == "forward":
+            made = with_casts(self.local, self.steps[:index], step, made)
+        work.append(made)
         if step.kind == "loss":
             work += loss_reductions(self.local, index, step.inputs[0])
         work += exchanges(self.local, step.outputs, phase)
@@ -119,7 +123,8 @@ class Passes:
         work: list[Work] = []
         if step.kind != "embedding":
             work += copies_for_use(self.local, step, "backward")
-            work.append(op_work(self.local, index, step, "backward", "data_grad"))
+            made = op_work(self.local, index, step, "backward", "data_grad")
+            work.append(with_casts(self.local, (), step, made))
         weight = step.op.weight
         if weight and facts.trainable(weight) and step.kind in ("matmul", "router", "embedding"):
             work.append(op_work(self.local, index, step, "backward", "weight_grad"))

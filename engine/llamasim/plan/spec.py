@@ -114,6 +114,8 @@ class OpWork:
         read_per_kv_token: cache traffic in bytes per cached token; `kv_spans` what it differs by
             in some ranges of a sequence.
         read_fixed, write_fixed: weights read, gradients written, in bytes.
+        cast_per_token: bytes that kernels before a product move to bring its operands to the
+            arithmetic's width, per token of the step.
         math: arithmetic (`bf16`); `format`: storage format of its weight or cache, if named.
         max_efficiency, max_memory_efficiency: caps written by techniques.
         launch_scale, launch_add_s: on the runtime's launch time of this op.
@@ -151,6 +153,7 @@ class OpWork:
     read_scale: float = 1.0
     write_scale: float = 1.0
     runs: float = 1.0
+    cast_per_token: float = 0.0
     math: str = "bf16"
     format: str | None = None
     max_efficiency: float = 1.0
@@ -224,11 +227,11 @@ class BlockPlan:
             that stay whole from the forward to the backward pass.
         grad_work_bytes: the largest gradient of one weight, whole, before it is added to others;
             `grad_in_parts` whether already one micro-batch makes it in parts.
+        unpacked_bytes: the largest weight that is stored in fewer bits than its product computes
+            in, as wide as the arithmetic: what a runtime takes that unpacks weights to memory.
         grad_life: how long the block's gradients are held (the cell `layout.lifetime`).
         kv_per_token, host_kv_per_token, disk_kv_per_token: cache bytes per cached token by where
             they lie; `kv_spans` what they differ by in some ranges of a sequence.
-        unpacked_bytes: the largest weight that is stored in fewer bits than its product computes
-            in, as wide as the arithmetic: what a runtime takes that unpacks weights to memory.
         kv_cap: most tokens of a sequence that the cache keeps, or None.
         params: global parameter count of one such block.
         owner: the model that it belongs to.
@@ -259,10 +262,10 @@ class BlockPlan:
     held_bytes: float = 0.0
     grad_work_bytes: float = 0.0
     grad_in_parts: bool = False
+    unpacked_bytes: float = 0.0
     grad_life: GradLife = "run"
     kv_per_token: float = 0.0
     host_kv_per_token: float = 0.0
-    unpacked_bytes: float = 0.0
     disk_kv_per_token: float = 0.0
     kv_spans: tuple[KvSpan, ...] = ()
     kv_cap: float | None = None
@@ -318,6 +321,16 @@ class Schedule:
     kv_block: int = 16
     cache: str = "paged"
     prefill_replicas: int = 0
+    prompts: str = "cut"
+    mixing: str = "together"
+    reserve: str = "grown"
+    swap_bytes: float = 0.0
+    routing: str = "round_robin"
+    replicas_least: int = 0
+    replica_start_s: float = 0.0
+    open_above: float = 0.0
+    close_below: float = 0.0
+    pool_link: str = ""
     rows: float = 1.0
     tokens_out: float = 1.0
     host_scale: float = 1.0

@@ -25,7 +25,8 @@ _ZERO = ("prefill_host",
          "overlap_tax", "fragmentation", "idle", "l2", "experts", "experts_per_token",
          "expert_ffn", "shared_experts", "dense_layers", "q_lora_rank", "kv_lora_rank",
          "rope_head_dim", "value_head_dim", "power", "flop_energy",
-         "stage_overlap", "unpack_rows")
+         "stage_overlap", "unpack_rows", "dispatch", "gather_copies",
+         "reduce_copies")
 #: No figure of a machine comes near it, and no product of several overflows below it.
 _HIGHEST = 1e24
 _EXAMPLES: Mapping[str, str] = MappingProxyType({
@@ -34,7 +35,8 @@ _EXAMPLES: Mapping[str, str] = MappingProxyType({
     "tdp": "300 W", "flop_energy": "1 J/TFLOP", "idle": "30 W",
     "bandwidth": "50 GB/s", "latency": "2 us",
     "base_latency": "10 us", "ramp": "1 MiB", "power": "200 W", "disk_read": "5 GB/s",
-    "peak_fp32": "2 TFLOPS", "host": "1 ms", "launch": "3 us", "graph_launch": "1 us",
+    "peak_fp32": "2 TFLOPS", "host": "1 ms", "launch": "3 us", "dispatch": "10 us",
+    "graph_launch": "1 us",
     "reserve": "1 GiB", "peaks": "{bf16: 100 TFLOPS}", "formats": "{q4_k: 0.85}", "layers": "32",
     "hidden": "4096", "ffn": "14336", "heads": "32", "vocab": "128256", "context": "8192 tok",
     "cores": "16", "attention_efficiency": "0.6", "token_budget": "2048", "max_sequences": "256",
