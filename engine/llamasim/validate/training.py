@@ -115,7 +115,7 @@ def _cluster(columns: Map[str, str]) -> Cluster:
     devices = int(float(columns["n_gpus"]))
     per_node = _joined(device, devices, min(devices, int(float(columns["gpus_per_node"]))))
     nodes = -(-devices // per_node)
-    link = catalog.get_fabric(device.host_link or "pcie4-x16")
+    link = catalog.get_fabric(columns.get("host_link") or device.host_link or "pcie4-x16")
     host = catalog.get_host(_host_of(device))
     if link is None or host is None:
         raise UnsupportedError(f"no host or host link is known for `{device.id}`")
@@ -123,6 +123,8 @@ def _cluster(columns: Map[str, str]) -> Cluster:
     outer = _outer(columns, device, per_node) if nodes > 1 else None
     return Cluster(device, nodes, per_node, inner, outer, host, link)
 
+    if inner is None or inner.kind == "host":
+        inner = link  # through the host
 
 def _joined(device: Device, devices: int, per_node: int) -> int:
     """Return how many devices one fast fabric joins: a node's, or most of a rack's where NVLink
