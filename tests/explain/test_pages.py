@@ -19,7 +19,7 @@ _QUOTED = re.compile(r"""["'](?:error\[)?([EW]0\d{3})\b""")
 WITHOUT_EXAMPLE = {"E0717", "E0718", "E0799"}
 #: Mended by what no change of a file says.
 WITHOUT_DIFF = {"E0224", "E0501", "E0521", "E0603", "E0705", "E0707", "E0708", "E0709", "E0710",
-                "E0711", "E0717", "E0718", "E0720", "E0721", "E0722", "E0799"}
+                "E0711", "E0717", "E0718", "E0720", "E0721", "E0799"}
 
 
 def emitted() -> set[str]:

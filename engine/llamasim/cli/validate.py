@@ -46,22 +46,18 @@ def command(
 
 
 def _rows(files: Sequence[Path], *, quiet: bool) -> list[Scored]:
-    from llamasim.diagnostics import Diagnostic
-    from llamasim.validate import read_mapping, read_rows
-    from llamasim.validate.predict import Predictor
+    from llamasim.validate import read_rows
+    from llamasim.validate.runner import predict_file
 
     found: list[Scored] = []
-    predictor = Predictor(read_mapping("training"))
     for path in files:
         file, said = read_rows(path)
         stop(said)
         assert file is not None
-        if file.kind != "training":
-            stop([Diagnostic("E0722", f"{path} holds {file.kind}, which is not predicted yet",
-                             help=("give a file of training runs",))])
-        with click.progressbar(file.rows, label=path.name, file=sys.stderr,
-                               hidden=quiet) as rows:
-            for row in rows:
-                found += predictor.training(row)
+        with click.progressbar(length=len(file.rows), label=path.name, file=sys.stderr,
+                               hidden=quiet) as bar:
+            rows, said = predict_file(file, bar.update)
+        stop(said)
+        found += rows
     return found
 

@@ -18,12 +18,13 @@ REQUIRED: Mapping[Kind, tuple[str, ...]] = {
     "training": ("id", "layers", "hidden", "seq_len", "device", "runtime", "n_gpus",
                  "measured_step_time_s", "measured_tokens_per_s_per_gpu"),
     "inference": ("id", "workload", "model", "device", "runtime", "metric", "value"),
-    "collectives": ("id", "op", "size_bytes", "time_us"),
+    "collectives": ("n_gpus", "nodes", "fabric", "op", "size_bytes", "time_us"),
     "requests": ("request", "arrived_at_s", "input_tokens", "output_tokens", "ttft_s"),
 }
 #: What was measured; a prediction never sees it.
 MEASURED = ("measured_tflops_per_gpu", "measured_mfu", "measured_step_time_s",
-            "measured_tokens_per_s_per_gpu", "measured_peak_mem_gb")
+            "measured_tokens_per_s_per_gpu", "measured_peak_mem_gb", "value", "time_us",
+            "busbw_gb_s", "peak_mem_gb", "ttft_s", "latency_s", "queue_s")
 
 
 @attrs.frozen

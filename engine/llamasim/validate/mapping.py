@@ -56,7 +56,8 @@ class Mapping:
                     columns[entry["column"]] = found[1] if found.groups() else entry["value"]
         for entry in self._entries("default"):
             if matches(entry.get("when", {}), columns):
-                columns |= {k: str(v) for k, v in entry["set"].items() if not columns.get(k)}
+                columns |= {k: _filling(v, columns) for k, v in entry["set"].items()
+                            if not columns.get(k)}
         for entry in self._entries("refuse"):
             if matches(entry.get("when", {}), columns):
                 return Mapped(columns, {}, entry["because"])
@@ -107,6 +108,12 @@ def _compared(text: str, sign: str, bound: float) -> bool:
         return False
     return {">": value > bound, "<": value < bound, ">=": value >= bound,
             "<=": value <= bound}[sign]
+
+
+def _filling(value: Any, columns: Map[str, str]) -> str:
+    """Return what fills a blank: a constant, or another column's text (`$column`)."""
+    text = str(value)
+    return columns.get(text[1:], "") if text.startswith("$") else text
 
 
 def _argument(value: Any, columns: Map[str, str]) -> bool | str | Quantity:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping as Map
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -16,10 +18,13 @@ from llamasim.plan.spec import Plan
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate import run
 from llamasim.simulate.memory import measures
+from llamasim.simulate.trace import Trace
+from llamasim.validate.cluster import UnsupportedError
 from llamasim.validate.files import Row
+from llamasim.validate.inference import inference_scenario, outcomes
 from llamasim.validate.mapping import Mapping
 from llamasim.validate.score import Scored, scored
-from llamasim.validate.training import UnsupportedError, memory_measure, training_scenario
+from llamasim.validate.training import memory_measure, training_scenario
 
 
 @attrs.define
@@ -28,6 +33,7 @@ class Predictor:
 
     mapping: Mapping
     _programs: dict[frozenset[str], tuple[Program, list[Diagnostic]]] = attrs.Factory(dict)
+    _runs: dict[Any, tuple[Map[str, float], str]] = attrs.Factory(dict)
 
     def training(self, row: Row) -> Iterator[Scored]:
         """Yield a training row's step time (or throughput) and peak memory against what was
@@ -43,10 +49,7 @@ class Predictor:
                 yield Scored(row.id, metric, value, None, None, "unsupported", str(error), groups)
             return
         trace = run(plan, scenario)
-        tightest = max(trace.fits, key=lambda f: f.peak_bytes / f.capacity_bytes)
-        lacking = "" if all(f.fits for f in trace.fits) else (
-            f"{tightest.peak_bytes / 2**30:.1f} GiB on a device, and there are "
-            f"{tightest.capacity_bytes / 2**30:.1f}")
+        lacking = lacking_of(trace)
         tokens = scenario.workload.global_batch * scenario.workload.sequence
         said = memory_measure(row, self.mapping)
         predicted = {
@@ -56,6 +59,42 @@ class Predictor:
         }
         for metric, value in wanted.items():
             yield scored(row.id, metric, value, predicted[metric], groups, lacking)
+
+    def inference(self, row: Row) -> Iterator[Scored]:
+        """Yield an inference row's metric against what was measured."""
+        groups, metric = groups_of(row), row.texts["metric"]
+        value = row.measured.get("value")
+        if not value:
+            reason = "nothing is measured"
+            yield Scored(row.id, metric, 0.0, None, None, "unsupported", reason, groups)
+            return
+        try:
+            found, lacking = self._outcomes(inference_scenario(row, self.mapping))
+            if metric not in found:
+                raise UnsupportedError(f"this workload has no `{metric}`")
+        except UnsupportedError as error:
+            yield Scored(row.id, metric, value, None, None, "unsupported", str(error), groups)
+            return
+        yield scored(row.id, metric, value, found[metric], groups, lacking)
+
+    def requests(
+        self, setup: Row, scenario: Scenario, wanted: Map[str, float]
+    ) -> Iterator[Scored]:
+        """Yield the means of replayed requests against those measured."""
+        groups = groups_of(setup)
+        found, lacking = self._outcomes(scenario)
+        for metric, value in wanted.items():
+            yield scored(setup.id, metric, value, found[metric], groups, lacking)
+
+    def _outcomes(self, scenario: Scenario) -> tuple[Map[str, float], str]:
+        """Return what a scenario comes to; rows that tell of the same run are simulated once."""
+        same = (scenario.model, scenario.cluster, scenario.runtime, scenario.workload,
+                tuple((u.technique, tuple(sorted(u.args.items()))) for u in scenario.use))
+        key = repr(same)
+        if key not in self._runs:
+            trace = run(self.plan(scenario), scenario)
+            self._runs[key] = outcomes(trace), lacking_of(trace)
+        return self._runs[key]
 
     def plan(self, scenario: Scenario) -> Plan:
         """Return a scenario's plan.
@@ -77,6 +116,17 @@ class Predictor:
             first = next(d for d in said if d.is_error)
             raise UnsupportedError(f"{first.code}: {first.message}")
         return plan
+
+
+def lacking_of(trace: Trace) -> str:
+    """Return what a run lacks to fit, in words; empty where it fits."""
+    if trace.rejected:
+        return trace.rejected[0].reason
+    if all(f.fits for f in trace.fits):
+        return ""
+    tightest = max(trace.fits, key=lambda f: f.peak_bytes / f.capacity_bytes)
+    return (f"{tightest.peak_bytes / 2**30:.1f} GiB on a device, and there are "
+            f"{tightest.capacity_bytes / 2**30:.1f}")
 
 
 def groups_of(row: Row) -> dict[str, str]:

@@ -1,0 +1,155 @@
+"""Inference rows as scenarios, and what a simulated one comes to in the rows' metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Map
+
+import attrs
+import numpy as np
+
+from llamasim import catalog
+from llamasim.catalog.specs import Fabric, Model
+from llamasim.diagnostics import Source, Span
+from llamasim.scenario.spec import Arrivals, Cluster, Length, Scenario, Use, Workload
+from llamasim.simulate.trace import Trace
+from llamasim.validate.cluster import UnsupportedError, host_of, runtime_of
+from llamasim.validate.files import Row
+from llamasim.validate.mapping import Mapped, Mapping
+
+#: Largest node that servers with NVIDIA or AMD devices have.
+_NODE = 8
+
+
+def inference_scenario(row: Row, mapping: Mapping) -> Scenario:
+    """Return the scenario of a row.
+
+    Raises:
+        UnsupportedError: a model, a device, a runtime or a technique of the row is not known, or
+            the mapping refuses it.
+
+    """
+    mapped = mapping.apply(row)
+    if mapped.refused:
+        raise UnsupportedError(mapped.refused)
+    columns = mapped.columns
+    model = catalog.get_model(columns.get("model", ""))
+    if model is None:
+        raise UnsupportedError(f"no model `{columns.get('model', '')}` in the catalog")
+    return Scenario(
+        name=row.id, edition=2026, model=_changed(model, columns), cluster=cluster_of(columns),
+        runtime=runtime_of(columns), workload=_workload(columns), mesh_order=("pp", "dp", "tp"),
+        use=_uses(mapped, row.id), prefer={},
+    )
+
+
+def _uses(mapped: Mapped, name: str) -> tuple[Use, ...]:
+    span = Span(Source(name, ""), 1, 1, 1, 1)
+    return tuple(Use(t.rsplit(".", 1)[-1], t, args, span) for t, args in mapped.uses.items())
+
+
+def _changed(model: Model, columns: Map[str, str]) -> Model:
+    # A program without windowed attention keeps and reads the whole context.
+    return attrs.evolve(model, window=None) if columns.get("windows") == "0" else model
+
+
+def cluster_of(columns: Map[str, str]) -> Cluster:
+    """Return the devices of a row, in the servers that they come in.
+
+    Raises:
+        UnsupportedError: the device is not known, or its host or links are not.
+
+    """
+    device = catalog.get_device(columns["device"])
+    if device is None:
+        raise UnsupportedError(f"no device `{columns['device']}` in the catalog")
+    count = _whole(columns, "n_devices")
+    per_node = min(count, _NODE) if device.kind == "gpu" else count
+    nodes = -(-count // per_node)
+    link = catalog.get_fabric(device.host_link or "pcie4-x16")
+    host = catalog.get_host(host_of(device))
+    if link is None or host is None:
+        raise UnsupportedError(f"no host or host link is known for `{device.id}`")
+    inner: Fabric | None = link
+    if device.peer:
+        inner = catalog.get_fabric(device.peer)
+    outer = catalog.get_fabric("ib-ndr400") if nodes > 1 else None
+    return Cluster(device, nodes, per_node, inner if per_node > 1 else None, outer, host, link)
+
+
+def _workload(columns: Map[str, str]) -> Workload:
+    prompt, output = _whole(columns, "input_len"), max(1, _whole(columns, "output_len"))
+    cv = float(columns.get("length_cv") or 0)
+    lengths = [Length("lognormal", n, cv) if cv and n else Length("fixed", n)
+               for n in (prompt, output)]
+    return Workload(
+        mode="inference", dtype=columns["dtype"], sequence=max(2, prompt + output),
+        batch=max(1, _whole(columns, "batch_or_concurrency")), prompt=lengths[0],
+        output=lengths[1], arrivals=_arrivals(columns),
+    )
+
+
+def _arrivals(columns: Map[str, str]) -> Arrivals | None:
+    process = columns.get("process")
+    if not process:
+        return None
+    requests = max(1, _whole(columns, "requests"))
+    if process == "poisson":
+        return Arrivals("poisson", requests, rate=float(columns["request_rate"]))
+    if process == "closed":
+        many = max(1, _whole(columns, "batch_or_concurrency"))
+        return Arrivals("closed", requests, concurrency=many)
+    return Arrivals("batch", requests)
+
+
+def _whole(columns: Map[str, str], name: str) -> int:
+    try:
+        return round(float(columns.get(name) or 0))
+    except ValueError:
+        raise UnsupportedError(f"`{name}` is `{columns[name]}`, which is no number") from None
+
+
+def outcomes(trace: Trace) -> dict[str, float]:
+    """Return what a run comes to in every metric that a row may have.
+
+    Rates count tokens over the time that they take: `decode_tok_s` over the generation phase,
+    `prefill_tok_s` over the prompts', `output_tok_s` and `total_tok_s` over all of it.
+    """
+    return _served(trace) if trace.requests is not None else _batch(trace)
+
+
+def _batch(trace: Trace) -> dict[str, float]:
+    work = trace.scenario.workload
+    prompt, output = round(work.prompt.mean), round(work.output.mean)
+    prefill, decode = trace.prefill_s or 0.0, trace.decode_s or 0.0
+    # The prefill makes the first token.
+    steps = output - 1 if prompt else output
+    found = {
+        "output_tok_s": work.batch * output / trace.makespan,
+        "total_tok_s": work.batch * (prompt + output) / trace.makespan,
+        "latency_s": trace.makespan, "makespan_s": trace.makespan,
+    }
+    if prompt:
+        found |= {"prefill_tok_s": work.batch * prompt / prefill, "ttft_ms": prefill * 1e3}
+    if steps and decode:
+        found |= {"decode_tok_s": work.batch * steps / decode, "tpot_ms": decode / steps * 1e3}
+    return found
+
+
+def _served(trace: Trace) -> dict[str, float]:
+    requests = trace.requests
+    assert requests is not None
+    rest = np.maximum(1, requests.output - 1)
+    several = requests.output > 1
+    spent = (requests.finished - requests.first_token) / rest
+    output, prompt = float(requests.output.sum()), float(requests.prompt.sum())
+    first = requests.first_token - requests.arrived
+    return {
+        "output_tok_s": output / trace.makespan,
+        "total_tok_s": (output + prompt) / trace.makespan,
+        "decode_tok_s": output / trace.makespan,
+        "prefill_tok_s": prompt / trace.makespan,
+        "ttft_ms": float(first.mean()) * 1e3,
+        "tpot_ms": float(spent[several].mean()) * 1e3 if several.any() else 0.0,
+        "latency_s": float((requests.finished - requests.arrived).mean()),
+        "makespan_s": trace.makespan,
+    }
