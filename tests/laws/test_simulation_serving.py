@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.simulate.hand_plans import plan, serving
 
+from llamasim.plan.spec import StepShape
+from llamasim.simulate.arrivals import draw as draw_requests
+from llamasim.simulate.desk import Book
+from llamasim.simulate.kv import room
+from llamasim.simulate.pools import Floor, Shop, floor_of
 from llamasim.simulate.serving import serve
+from llamasim.simulate.stagework import StageWork
+from llamasim.simulate.stepcost import StepCosts
 from llamasim.simulate.trace import Trace
 
 PER_TOKEN = 4 * 4096.0
@@ -27,8 +35,15 @@ def runs(draw: st.DrawFn) -> tuple[Any, Any]:
         "kv_block": draw(st.sampled_from((1, 4, 16))),
         "admission": draw(st.sampled_from(("iteration", "iteration", "batch"))),
     }
-    if draw(st.booleans()):
-        schedule |= {"rows": 4.0, "tokens_out": 2.5}
+    schedule |= draw(st.sampled_from((
+        {}, {}, {"rows": 4.0, "tokens_out": 2.5}, {"cache": "prefix"}, {"cache": "prefix"},
+        {"prompts": "whole", "token_budget": 2048}, {"mixing": "apart"}, {"reserve": "request"},
+        {"swap_bytes": 1e6}, {"mixing": "apart", "swap_bytes": 1e9},
+    )))
+    schedule["routing"] = draw(st.sampled_from(("round_robin", "least_outstanding", "prefix")))
+    schedule |= draw(st.sampled_from((
+        {}, {}, {}, {"replicas_least": 1, "replica_start": 0.001, "open_above": 4.0},
+    )))
     made = plan(
         mode="inference", layers=4, schedule=schedule, replicas=draw(st.integers(1, 2)),
         transient_per_token=0.0,
@@ -44,9 +59,19 @@ def runs(draw: st.DrawFn) -> tuple[Any, Any]:
     load = serving(
         process, draw(st.integers(1, 30)), prompt=float(draw(st.integers(1, 300))),
         output=float(draw(st.integers(1, 60))), memory=RESIDENT + PER_TOKEN * room,
-        seed=draw(st.integers(0, 5)), **arrivals,
+        seed=draw(st.integers(0, 5)), shared_prefix=draw(st.sampled_from((0, 40, 150))),
+        prefixes=draw(st.integers(1, 4)), **arrivals,
     )
     return made, load
+
+
+def floor_for(made: Any, load: Any) -> Floor:
+    """The servers of a run that has not begun."""
+    stream = draw_requests(load.workload, load.seed)
+    longest = float((stream.prompt + stream.output).max())
+    space = room(made, load, StepShape.of(1, 1), longest)
+    costs = StepCosts(StageWork.of(made, load))
+    return floor_of(Shop(made, load, space, costs, stream, True), Book.of(stream))
 
 
 def served(trace: Trace) -> Any:
@@ -69,7 +94,7 @@ def test_every_request_is_served_in_order_or_rejected(run: tuple[Any, Any]) -> N
         assert trace.makespan == pytest.approx(r.finished.max())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(runs())
 def test_runs_of_decode_steps_equal_single_steps(run: tuple[Any, Any]) -> None:
     fast, slow = served(serve(*run)), served(serve(*run, coalesce=False))
@@ -93,9 +118,11 @@ def test_tokens_in_are_tokens_out(run: tuple[Any, Any]) -> None:
     decoded = (it.decode_sequences * it.steps).sum()
     made, again = r.output.sum() - len(r.output), r.preemptions.sum()
     assert made - again <= decoded <= made
-    assert it.prefill_tokens.sum() >= r.prompt.sum()
+    if schedule.cache != "prefix":
+        assert it.prefill_tokens.sum() >= r.prompt.sum()
     if again == 0:
-        assert decoded == made and it.prefill_tokens.sum() == r.prompt.sum()
+        assert decoded == made
+        assert it.prefill_tokens.sum() == r.prompt.sum() - r.cached.sum()
 
 
 @settings(max_examples=60, deadline=None)
@@ -106,10 +133,45 @@ def test_limits_hold_in_every_iteration(run: tuple[Any, Any]) -> None:
     _, it = served(trace)
     schedule = made.schedule
     assert (it.decode_sequences <= schedule.max_sequences).all()
-    rows = it.decode_sequences * schedule.rows + it.prefill_tokens
-    assert (rows <= max(schedule.token_budget, schedule.rows)).all()
+    apart = schedule.mixing == "apart"
+    rows = (0 if apart else it.decode_sequences * schedule.rows) + it.prefill_tokens
+    again = served(trace)[0].preemptions.sum()
+    if schedule.prompts == "cut" or not again:
+        assert (rows <= max(schedule.token_budget, schedule.rows)).all()
+    blocks = trace.service.blocks
+    assert (it.kv_blocks <= blocks).all() and (it.running <= schedule.max_sequences).all()
     fit = trace.fits[0]
     assert fit.fits or trace.rejected
+
+
+@settings(max_examples=60, deadline=None)
+@given(runs())
+def test_little_s_law_holds(run: tuple[Any, Any]) -> None:
+    """Sequences under way, counted in each iteration, are the rate times the mean time under way:
+    their sums are equal. Where requests give way they wait outside for some of it.
+    """
+    r, it = served(serve(*run))
+    counted = (it.running * (it.end - it.start)).sum()
+    under_way = (r.finished - r.admitted).sum()
+    if r.preemptions.sum() == 0:
+        assert counted == pytest.approx(under_way, rel=1e-9, abs=1e-12)
+    else:
+        assert counted <= under_way * (1 + 1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(runs(), st.sampled_from((1.3, 2.0, 4.0)))
+def test_more_memory_never_lowers_throughput_much(run: tuple[Any, Any], more: float) -> None:
+    """By a tenth at most: what runs together then may be a worse batch, but preempts less."""
+    made, load = run
+    device = load.cluster.device
+    larger = attrs.evolve(device, memory_bytes=RESIDENT + (device.memory_bytes - RESIDENT) * more)
+    roomy = attrs.evolve(load, cluster=attrs.evolve(load.cluster, device=larger))
+    one, other = serve(made, load), serve(made, roomy)
+    if one.rejected or not len(served(one)[0].finished):
+        return
+    rate = [t.requests.output.sum() / t.makespan for t in (one, other)]
+    assert rate[1] >= rate[0] * 0.9
 
 
 @settings(max_examples=40, deadline=None)
@@ -119,6 +181,12 @@ def test_blocks_that_are_taken_are_given_back(run: tuple[Any, Any]) -> None:
     cache = trace.memory.bytes[trace.memory.category == 4]
     if not (trace.rejected and len(served(trace)[0].finished) == 0):
         assert cache[-1] == 0
+    floor = floor_for(*run)
+    floor.run()
+    for server in floor.servers:
+        assert server.cache.used == 0 and server.cache.allocated == server.cache.freed
+        kept = server.cache.prefixes
+        assert kept is None or 0 <= kept.spare <= server.cache.capacity
 
 
 @settings(max_examples=30, deadline=None)

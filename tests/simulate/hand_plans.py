@@ -59,7 +59,7 @@ def scenario(
 
 def serving(process: str = "poisson", requests: int = 50, **given: Any) -> Scenario:
     """Return a serving scenario; `prompt`, `output` are lengths, the rest arrivals and more."""
-    keys = ("rate", "cv", "concurrency")
+    keys = ("rate", "cv", "concurrency", "rates")
     arrivals = Arrivals(process, requests, **{k: given.pop(k) for k in keys if k in given})
     lengths = {
         k: Length("lognormal", given.pop(k), 0.5) if isinstance(given.get(k), float)

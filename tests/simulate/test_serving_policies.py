@@ -96,9 +96,9 @@ def test_pools_need_a_replica_each() -> None:
     assert [d.code for d in said if d.is_error] == ["E0416"]
 
 
-def test_pools_need_requests_that_come_by_themselves() -> None:
-    from llamasim.plan import compile_plan
-
-    closed = attrs.evolve(pools().workload, arrivals=Arrivals("closed", 20, concurrency=4))
-    _, said = compile_plan(attrs.evolve(pools(), workload=closed))
-    assert [d.code for d in said if d.is_error] == ["E0417"]
+def test_users_of_a_closed_loop_wait_for_both_pools() -> None:
+    closed = attrs.evolve(pools().workload, arrivals=Arrivals("closed", 40, concurrency=4))
+    found = trace_of(attrs.evolve(pools(), workload=closed)).requests
+    assert found is not None
+    for moment in np.linspace(0, found.arrived.max() * 0.999, 30):
+        assert ((found.arrived <= moment) & (moment < found.finished)).sum() == 4

@@ -92,6 +92,11 @@ _CELLS: Mapping[str, Bounds] = MappingProxyType(
         "schedule.max_sequences": COUNT,
         "schedule.kv_block": Bounds(1.0),
         "schedule.prefill_replicas": _NUMBER,
+        "schedule.swap_bytes": AMOUNT,
+        "schedule.replicas_least": _NUMBER,
+        "schedule.replica_start": AMOUNT,
+        "schedule.open_above": _NUMBER,
+        "schedule.close_below": _NUMBER,
         "schedule.rows": Bounds(above=True),
         "schedule.tokens_out": Bounds(above=True),
     }

@@ -187,6 +187,35 @@ _CELLS = (
     Cell("schedule.prefill_replicas", ("step",), NONE, Stratum.SCHEDULE, _SET,
          "Replicas that only prefill and hand requests with their cache to the others. Base: 0, "
          "all do both."),
+    Cell("schedule.prompts", ("step",), None, Stratum.SCHEDULE, _SET,
+         "Whether prompts that do not fit into an iteration's tokens are cut, or wait until they "
+         "do. Base: cut.", kind="symbol", symbols=("cut", "whole")),
+    Cell("schedule.mixing", ("step",), None, Stratum.SCHEDULE, _SET,
+         "Whether prompts are processed beside decodes, or in iterations of their own that come "
+         "first. Base: together.", kind="symbol", symbols=("together", "apart")),
+    Cell("schedule.reserve", ("step",), None, Stratum.SCHEDULE, _SET,
+         "What of the cache is set aside when a request starts: blocks as it grows, all that it "
+         "will need, or as much as the longest context. Base: grown.", kind="symbol",
+         symbols=("grown", "request", "context")),
+    Cell("schedule.swap_bytes", ("step",), DATA, Stratum.SCHEDULE, _SET,
+         "Host memory of each device for the cache of requests that give way; what finds no room "
+         "is computed again. Base: 0 B."),
+    Cell("schedule.routing", ("step",), None, Stratum.SCHEDULE, _SET,
+         "Which replica a request goes to: each in turn, the one with the fewest requests, or the "
+         "one that has most of its prompt cached. Base: round_robin.", kind="symbol",
+         symbols=("round_robin", "least_outstanding", "prefix")),
+    Cell("schedule.replicas_least", ("step",), NONE, Stratum.SCHEDULE, _SET,
+         "Replicas that are always open; others open when requests pile up. Base: 0, all are."),
+    Cell("schedule.replica_start", ("step",), TIME, Stratum.SCHEDULE, _SET,
+         "Time until a replica that was asked for takes requests. Base: 0 s."),
+    Cell("schedule.open_above", ("step",), NONE, Stratum.SCHEDULE, _SET,
+         "Requests a replica above which one more is asked for. Base: none are."),
+    Cell("schedule.close_below", ("step",), NONE, Stratum.SCHEDULE, _SET,
+         "Requests a replica, without the last one, below which that one is closed. Base: 0."),
+    Cell("schedule.pool_link", ("step",), None, Stratum.SCHEDULE, _SET,
+         "The link over which replicas that prefill send the cache: within a node, between nodes, "
+         "or by way of the hosts' memory. Base: nearest, which is between nodes if there are some.",
+         kind="symbol", symbols=("nearest", "inner", "outer", "host")),
     Cell("schedule.rows", ("step",), TOKEN, Stratum.SCHEDULE, _SET,
          "Tokens that a decode step processes for each sequence. Base: 1 tok.", phased=True),
     Cell("schedule.tokens_out", ("step",), TOKEN, Stratum.SCHEDULE, _SET,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from llamasim.catalog.specs import Runtime
 from llamasim.diagnostics import Diagnostic, Label
 from llamasim.plan.spec import Schedule
 from llamasim.scenario.spec import Scenario
@@ -14,7 +17,7 @@ def schedule_of(
 ) -> tuple[Schedule | None, list[Diagnostic]]:
     """Return the schedule cells filled in, or why the batch does not divide."""
     cell, symbol = applied.step_number, applied.step_symbol
-    workload, runtime = scenario.workload, scenario.runtime
+    workload = scenario.workload
     micro_batch = int(cell("schedule.micro_batch", workload.micro_batch))
     replicas = applied.mesh.size(REMAINDER)
     training = workload.mode == "training"
@@ -33,17 +36,35 @@ def schedule_of(
         micro_batches=count,
         reduce_every=int(cell("schedule.reduce_every", 0)),
         prefetch=int(cell("schedule.prefetch", 1)),
-        admission=symbol("schedule.admission", "iteration"),
-        token_budget=int(cell("schedule.token_budget", runtime.token_budget)),
-        max_sequences=int(cell("schedule.max_sequences", runtime.max_sequences)),
-        kv_block=max(1, int(cell("schedule.kv_block", runtime.kv_block))),
-        cache=symbol("schedule.cache", "paged"),
-        prefill_replicas=prefill,
         rows=cell("schedule.rows", 1.0, "decode"),
         tokens_out=cell("schedule.tokens_out", 1.0, "decode"),
         host_scale=host.scale,
         host_add_s=host.add,
+        **_serving(applied, scenario.runtime),
     ), []
+
+
+def _serving(applied: Applied, runtime: Runtime) -> dict[str, Any]:
+    """Return the cells of a server."""
+    cell, symbol = applied.step_number, applied.step_symbol
+    return {
+        "admission": symbol("schedule.admission", "iteration"),
+        "token_budget": int(cell("schedule.token_budget", runtime.token_budget)),
+        "max_sequences": int(cell("schedule.max_sequences", runtime.max_sequences)),
+        "kv_block": max(1, int(cell("schedule.kv_block", runtime.kv_block))),
+        "cache": symbol("schedule.cache", "paged"),
+        "prefill_replicas": int(cell("schedule.prefill_replicas", 0)),
+        "prompts": symbol("schedule.prompts", "cut"),
+        "mixing": symbol("schedule.mixing", "together"),
+        "reserve": symbol("schedule.reserve", "grown"),
+        "swap_bytes": cell("schedule.swap_bytes", 0.0) / 8,
+        "routing": symbol("schedule.routing", "round_robin"),
+        "replicas_least": int(cell("schedule.replicas_least", 0)),
+        "replica_start": cell("schedule.replica_start", 0.0),
+        "open_above": cell("schedule.open_above", 0.0),
+        "close_below": cell("schedule.close_below", 0.0),
+        "pool_link": symbol("schedule.pool_link", "nearest"),
+    }
 
 
 def _refused(
@@ -61,7 +82,6 @@ def _refused(
 def _pools(scenario: Scenario, prefill: int, replicas: int) -> Diagnostic | None:
     """Return why replicas cannot be split into those that prefill and those that decode."""
     span = scenario.spans.get("use") or scenario.spans.get("workload")
-    arrivals = scenario.workload.arrivals
     if prefill == 0:
         return None
     if prefill >= replicas:
@@ -70,14 +90,6 @@ def _pools(scenario: Scenario, prefill: int, replicas: int) -> Diagnostic | None
             (Label(span, f"{replicas} replicas"),) if span else (),
             why="each pool needs a replica of its own",
             help=("use more devices, or lower the degrees of other axes",),
-        )
-    if arrivals is None or arrivals.process == "closed":
-        return Diagnostic(
-            "E0417", "pools for prefill and decode need requests that arrive by themselves",
-            (Label(span, "no such arrivals"),) if span else (),
-            why="the pools are simulated one after the other, so nothing that the second does may "
-            "bring a request to the first",
-            help=("write `arrivals: {process: poisson, rate: 4 req/s}`",),
         )
     return None
 

@@ -20,7 +20,8 @@ class Cache:
         step: decode steps so far.
         tokens: cached tokens of decoding sequences.
         used: blocks that running sequences hold, of `capacity`.
-        reserve: whether a sequence takes all blocks that it will ever need when it starts.
+        reserve: whether a sequence takes all blocks that it will ever need when it starts, those of
+            a `context` of so many tokens at least.
         prefixes: what is kept of prompts for later ones, if anything is; it may take what is not
             used, and gives way when that is needed.
 
@@ -28,10 +29,10 @@ class Cache:
 
     def __init__(
         self, capacity: int, block: int, growth: float = 1.0, *, reserve: bool = False,
-        prefixes: Prefixes | None = None,
+        context: int = 0, prefixes: Prefixes | None = None,
     ) -> None:
         self.capacity, self.block, self.growth = capacity, block, growth
-        self.reserve, self.prefixes = reserve, prefixes
+        self.reserve, self.context, self.prefixes = reserve, context, prefixes
         self.step = 0
         self.tokens = 0.0
         self.used = 0
@@ -64,7 +65,7 @@ class Cache:
 
         One that is `joining` the next decode step takes another block in it.
         """
-        count = -(-(whole if self.reserve else tokens) // self.block)
+        count = -(-(max(whole, self.context) if self.reserve else tokens) // self.block)
         if self.prefixes is None and count + self._count < self.capacity - self.used:
             self._held[request] = count
             self._use(count)

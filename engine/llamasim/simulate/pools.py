@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import attrs
@@ -12,11 +13,11 @@ from llamasim.plan.spec import CommWork, Group, Plan, StepShape
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate.arrivals import Stream
 from llamasim.simulate.cache import Cache
-from llamasim.simulate.desk import ROUTES, Book, Desk, Route, Serves, call_at, run_all
+from llamasim.simulate.desk import ROUTES, Book, Desk, Route, Scaling, Serves, call_at, run_all
 from llamasim.simulate.kv import Room, kv_bytes
 from llamasim.simulate.limits import Limits
 from llamasim.simulate.parts import parts_of
-from llamasim.simulate.prefixes import Prefixes
+from llamasim.simulate.prefixes import Parts, Prefixes
 from llamasim.simulate.server import Lanes, Server
 from llamasim.simulate.stepcost import StepCosts
 
@@ -37,22 +38,34 @@ class Shop:
         schedule = self.plan.schedule
         sequences = max(1, schedule.max_sequences // len(self.plan.ranks))
         fitting = max(1, int(schedule.token_budget / schedule.rows))
+        block = max(self.space.bytes_per_block)
         return Limits(
             schedule.token_budget, min(sequences, fitting), schedule.rows, schedule.tokens_out,
-            static=schedule.admission == "batch", coalesce=self.coalesce, loaded=loaded,
-            hands_over=hands_over,
+            static=schedule.admission == "batch", whole=schedule.prompts == "whole",
+            apart=schedule.mixing == "apart", swap_bytes=schedule.swap_bytes,
+            swap_block_s=self.seconds("host", block) if schedule.swap_bytes else 0.0,
+            swap_block_bytes=block, coalesce=self.coalesce, loaded=loaded, hands_over=hands_over,
         )
 
-    def cache(self, *, loaded: bool) -> Cache:
-        """Return one server's cache, and what of it beginnings of prompts share."""
+    def seconds(self, link: str, size: float) -> float:
+        """Return the seconds in which bytes of a device pass over a link to its like."""
+        machine = self.costs.work.costs.machine
+        if link == "host":
+            work = CommWork("cache", "copy", Group("host", 1, 1), bytes_fixed=size, stream="copy")
+        else:
+            work = CommWork("cache", "send", Group("pools", 2, 1 if link == "outer" else 2),
+                            bytes_fixed=size)
+        return comm_cost(work, StepShape.of(1, 1), machine).seconds
+
+    def cache(self, parts: Callable[[int], Parts] | None) -> Cache:
+        """Return one server's cache; with `parts`, beginnings of prompts share it."""
         schedule, space = self.plan.schedule, self.space
         reserve = (schedule.admission == "batch" or schedule.cache == "contiguous"
-                   or schedule.tokens_out != 1)
-        prefixes = None
-        if schedule.cache == "prefix" and not reserve and not loaded:
-            prefixes = Prefixes(space.block, parts_of(self.stream, self.scenario, space.block))
+                   or schedule.reserve != "grown" or schedule.tokens_out != 1)
+        prefixes = Prefixes(space.block, parts) if parts is not None and not reserve else None
+        context = self.scenario.workload.sequence if schedule.reserve == "context" else 0
         return Cache(space.blocks // len(self.plan.ranks), space.block, schedule.tokens_out,
-                     reserve=reserve, prefixes=prefixes)
+                     reserve=reserve, context=context, prefixes=prefixes)
 
     def servers(
         self, env: Environment, replicas: int, *, loaded: bool = False, hands_over: bool = False
@@ -62,13 +75,15 @@ class Shop:
         A replica of several stages runs as many batches at once, one in each stage: each is a
         server of its own with its share of the cache.
         """
-        found = []
+        found, parts = [], None
+        if self.plan.schedule.cache == "prefix" and not loaded:
+            parts = parts_of(self.stream, self.scenario, self.space.block)
         for _ in range(replicas):
             lanes = Lanes()
             for _ in self.plan.ranks:
                 server = Server(
-                    self.limits(loaded=loaded, hands_over=hands_over), self.cache(loaded=loaded),
-                    env, self.costs, lanes,
+                    self.limits(loaded=loaded, hands_over=hands_over), self.cache(parts), env,
+                    self.costs, lanes,
                 )
                 lanes.servers.append(server)
                 found.append(server)
@@ -82,6 +97,7 @@ class Floor:
     env: Environment
     desk: Desk
     servers: list[Server]
+    handover: Handover | None = None
 
     def run(self) -> None:
         """Serve until no request is left."""
@@ -101,11 +117,17 @@ def floor_of(shop: Shop, book: Book) -> Floor:
         pool = shop.servers(env, shop.plan.replicas - first, loaded=True)
     else:
         servers = shop.servers(env, max(1, shop.plan.replicas))
-    desk = Desk(env, book, cast("list[Serves]", servers), ROUTES["round_robin"](), users)
+    desk = Desk(env, book, cast("list[Serves]", servers), ROUTES[schedule.routing](), users)
+    if schedule.replicas_least:
+        desk.scaling = Scaling(
+            env, desk.servers, schedule.replicas_least, schedule.replica_start,
+            schedule.open_above, schedule.close_below, len(shop.plan.ranks),
+        )
     if not servers[0].limits.whole:
-        stream = shop.stream
-        desk.longest = int((stream.prompt + stream.output).max(initial=0))
+        whole = shop.stream.prompt + shop.stream.output
+        desk.longest = max(servers[0].cache.context, int(whole.max(initial=0)))
         desk.holds = min(s.cache.capacity * s.cache.block for s in (*servers, *pool))
+    handover = None
     if pool:
         desk.also = pool[0]
         handover = Handover(env, shop, cast("list[Serves]", pool))
@@ -113,9 +135,10 @@ def floor_of(shop: Shop, book: Book) -> Floor:
             server.handover = handover.send
     for server in (*servers, *pool):
         server.attach(desk)
-    if not pool and len(shop.plan.ranks) == 1 and (users is None or len(servers) == 1):
+    simple = len(servers) == 1 or (users is None and schedule.routing == "round_robin")
+    if simple and not pool and desk.scaling is None and len(shop.plan.ranks) == 1:
         _leave_alone(desk, servers)
-    return Floor(env, desk, [*servers, *pool])
+    return Floor(env, desk, [*servers, *pool], handover)
 
 
 def _leave_alone(desk: Desk, servers: list[Server]) -> None:
@@ -140,7 +163,7 @@ class Handover:
     env: Environment
     shop: Shop
     servers: list[Serves]
-    bytes_sent: float = 0.0
+    sent: float = 0.0
     _route: Route = attrs.Factory(ROUTES["least_outstanding"])
     _free: dict[int, float] = attrs.Factory(dict)
     _seconds: dict[int, float] = attrs.Factory(dict)
@@ -150,6 +173,7 @@ class Handover:
         lane = id(server.lanes)
         prompt = server.desk.book.prompt[request]
         end = max(now, self._free.get(lane, 0.0)) + self._time(prompt)
+        self.sent += end - now
         self._free[lane] = end
 
         def arrive(_: Event) -> None:
@@ -164,14 +188,11 @@ class Handover:
         found = self._seconds.get(prompt)
         if found is None:
             plan, cluster = self.shop.plan, self.shop.scenario.cluster
-            group = Group("pools", 2, 1 if cluster.nodes > 1 else 2)
-            shape, machine = StepShape.of(1, 1), self.shop.costs.work.costs.machine
-            found = self._seconds[prompt] = max(
-                comm_cost(
-                    CommWork("cache", "send", group, bytes_fixed=kv_bytes(plan, r, prompt,
-                                                                          "device")),
-                    shape, machine,
-                ).seconds
-                for r in plan.ranks
-            )
+            link = plan.schedule.pool_link
+            if link == "nearest":
+                link = "outer" if cluster.nodes > 1 else "inner"
+            size = max(kv_bytes(plan, r, prompt, "device") for r in plan.ranks)
+            # By way of the hosts' memory, out of it and in again.
+            times = 2 if link == "host" else 1
+            found = self._seconds[prompt] = self.shop.seconds(link, size) * times
         return found

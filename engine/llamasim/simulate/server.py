@@ -74,13 +74,15 @@ class Server(Roster):
     _inside: bool = attrs.field(init=False, default=False)
     #: Seconds since the last decode step in which decoding requests stood still.
     _stall: float = attrs.field(init=False, default=0.0)
+    _stalled: int = attrs.field(init=False, default=0)
 
     # --- requests come -----------------------------------------------------------------------
 
     def refuses(self, request: int) -> str:
         """Return why a request can never be served here; empty where it can."""
         room = self.cache.capacity * self.cache.block
-        whole, prompt = self._whole(request), self.book.prompt[request]
+        whole = max(self._whole(request), self.cache.context)
+        prompt = self.book.prompt[request]
         if whole > room:
             return f"it needs a cache of {whole:,} tokens; there is room for {room:,}"
         if self.limits.whole and prompt > self.limits.token_budget and not self.limits.loaded:
@@ -256,9 +258,11 @@ class Server(Roster):
         if decoding:
             cache.advance(self._steps)
             if self._stall:
-                self.book.gaps.append((self._stall, decoding))
+                self.book.gaps.append((self._stall, self._stalled))
                 self._stall = 0.0
         elif self._due:
+            # Those that join later have not waited as long; they are counted from the first on.
+            self._stalled = self._stalled if self._stall else len(self._due)
             self._stall += now - begin
         fresh = self.rows.fresh
         fresh.append((

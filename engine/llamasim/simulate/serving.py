@@ -15,12 +15,12 @@ from llamasim.simulate.desk import Book
 from llamasim.simulate.kv import Room, inference_levels, room
 from llamasim.simulate.levels import Level, of_changes, table
 from llamasim.simulate.memory import fit
-from llamasim.simulate.pools import Shop, floor_of
+from llamasim.simulate.pools import Floor, Shop, floor_of
 from llamasim.simulate.rows import joined
 from llamasim.simulate.server import Server
 from llamasim.simulate.stagework import StageWork
 from llamasim.simulate.stepcost import StepCosts
-from llamasim.simulate.trace import TASKS, Fit, Floats, Links, Requests, Tasks, Trace
+from llamasim.simulate.trace import TASKS, Fit, Floats, Links, Requests, Service, Tasks, Trace
 
 MIXED, PREFILL, DECODE = (TASKS.index(k) for k in ("mixed", "prefill", "decode"))
 #: Most points of the cache's curve that are kept.
@@ -55,6 +55,7 @@ def serve(plan: Plan, scenario: Scenario, *, coalesce: bool = True) -> Trace:
         requests=_requests(stream, book),
         iterations=joined([s.rows for s in servers]),
         rejected=tuple(book.rejections),
+        service=_service(floor, book, makespan),
     )
 
 
@@ -128,6 +129,21 @@ def _requests(stream: Stream, book: Book) -> Requests:
         column(book.finished), stream.prompt[kept], stream.output[kept],
         np.array(book.preemptions, dtype=np.int32)[kept],
         np.array(book.cached, dtype=np.int32)[kept],
+    )
+
+
+def _service(floor: Floor, book: Book, makespan: float) -> Service:
+    servers, scaling = floor.servers, floor.desk.scaling
+    gaps = np.array([g for g, _ in book.gaps]), np.array([n for _, n in book.gaps], dtype=np.int32)
+    there = 1.0
+    if scaling is not None and makespan > 0:
+        most = len(servers) // scaling.lanes
+        there = min(1.0, scaling.end(makespan) / (most * makespan))
+    return Service(
+        len(servers), servers[0].cache.capacity, servers[0].cache.block, gaps, there,
+        tuple(scaling.changes) if scaling is not None else (),
+        sum(s.usage.swapped for s in servers),
+        floor.handover.sent if floor.handover is not None else 0.0,
     )
 
 

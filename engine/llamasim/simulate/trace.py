@@ -97,6 +97,31 @@ class Iterations:
     kv_blocks: Ints
 
 
+@attrs.frozen(eq=False)
+class Service:
+    """What a server's run was beside its requests and iterations.
+
+    Attributes:
+        servers: schedulers, each with `blocks` blocks of the cache of `block` tokens.
+        gaps: seconds of waits for a further token that no decode step alone explains, and for how
+            many tokens each.
+        there: share of the time, over all replicas, in which they were there.
+        replicas: (seconds, number) of replicas that took requests; empty where they all always did.
+        swapped: blocks that went to the hosts' memory or came back.
+        sent: seconds in which a cache was on its way from one replica to another.
+
+    """
+
+    servers: int
+    blocks: int
+    block: int
+    gaps: tuple[Floats, Ints]
+    there: float = 1.0
+    replicas: tuple[tuple[float, int], ...] = ()
+    swapped: int = 0
+    sent: float = 0.0
+
+
 @attrs.frozen
 class Rejection:
     """A request that no server can ever serve, and why."""
@@ -159,5 +184,6 @@ class Trace:
     requests: Requests | None = None
     iterations: Iterations | None = None
     rejected: tuple[Rejection, ...] = ()
+    service: Service | None = None
     prefill_s: float | None = None
     decode_s: float | None = None

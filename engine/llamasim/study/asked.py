@@ -9,12 +9,13 @@ from llamasim.cost.work import Amount, amount, basis, cache_bytes
 from llamasim.language import EvalError, Symbol, Value, evaluate
 from llamasim.language.ast import Expr, Function
 from llamasim.language.ast import Path as Name
+from llamasim.language.cells import CELLS
 from llamasim.model import resolve
 from llamasim.plan.spec import BlockPlan, CommWork, OpWork, Plan, StepShape
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate.kv import kv_bytes
 from llamasim.techniques.environment import global_names
-from llamasim.units import DATA, TOKEN, WORK, Quantity
+from llamasim.units import DATA, TIME, TOKEN, WORK, Quantity
 
 #: Fields of a block plan with an element's bytes on the device, and categories elsewhere.
 _FIELDS = {"weight": "weight_bytes", "grad": "grad_bytes", "optimizer": "optimizer_bytes"}
@@ -51,7 +52,13 @@ class PlanEnv:
             value = getattr(self._plan.schedule, path[1], None)
             if isinstance(value, str):
                 return Symbol(value)
-            return None if value is None else Quantity(float(value))
+            if value is None:
+                return None
+            cell = CELLS.get(".".join(path))
+            if cell is not None and cell.dimension in (DATA, TIME):
+                # The engine keeps bytes, the language bits.
+                return Quantity(value * (8 if cell.dimension == DATA else 1), cell.dimension)
+            return Quantity(float(value))
         return self._names.get(path)
 
     def _block(self, which: str, attribute: str) -> Value | None:

@@ -1,0 +1,144 @@
+"""Policies of schedulers, routers and replicas that come and go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.simulate.hand_plans import plan, serving
+
+from llamasim.simulate import run
+from llamasim.simulate.trace import Iterations, Requests, Service, Trace
+
+#: Bytes of a token's cache and of the weights, of eight layers.
+TOKEN, WEIGHTS, STEP = 8 * 4096.0, 8 * 2048.0 * 1024, 4096.0 * 2048
+
+
+def made(replicas: int = 1, **schedule: Any) -> Any:
+    return plan(mode="inference", layers=8, schedule=schedule, replicas=replicas)
+
+
+def parts(trace: Trace) -> tuple[Requests, Iterations, Service]:
+    assert trace.requests is not None
+    assert trace.iterations is not None
+    assert trace.service is not None
+    return trace.requests, trace.iterations, trace.service
+
+
+def room(tokens: float) -> float:
+    """Memory for a cache of so many tokens."""
+    return TOKEN * tokens + WEIGHTS + STEP
+
+
+@pytest.mark.parametrize(("prompts", "first"), [("cut", [1000, 200]), ("whole", [600, 600])])
+def test_prompts_are_cut_at_the_budget_or_wait(prompts: str, first: list[int]) -> None:
+    """Two prompts of 600 tokens, 1000 an iteration; beside one decode, 999 are left."""
+    given = serving("batch", 2, prompt=600, output=20)
+    _, it, _ = parts(run(made(token_budget=1000, prompts=prompts), given))
+    assert it.prefill_tokens[it.prefill_tokens > 0].tolist() == first
+
+
+def test_a_prompt_longer_than_an_iteration_is_turned_away_where_it_is_not_cut() -> None:
+    trace = run(made(token_budget=500, prompts="whole"), serving("batch", 1, prompt=600, output=2))
+    assert trace.rejected[0].reason == (
+        "its prompt of 600 tokens is more than the 500 of an iteration, and prompts are not cut"
+    )
+
+
+def test_prompts_apart_hold_up_the_tokens_of_others() -> None:
+    """The second request comes while the first decodes; its prefill is one gap of the first's."""
+    given = serving("gamma", 2, rate=2000.0, cv=1e-6, prompt=400, output=60)
+    r, it, service = parts(run(made(mixing="apart"), given))
+    assert not ((it.prefill_tokens > 0) & (it.decode_sequences > 0)).any()
+    prefill = it.end[it.prefill_tokens > 0] - it.start[it.prefill_tokens > 0]
+    assert len(prefill) == 2
+    assert service.gaps[0].tolist() == pytest.approx([prefill[1]])
+    assert service.gaps[1].tolist() == [1]
+    assert r.admitted[1] < r.finished[0]
+
+
+def test_what_is_set_aside_is_never_taken_back() -> None:
+    """Room for 1.5 requests: as it grows the second gives way, set aside it waits for the first."""
+    given = serving("batch", 2, prompt=256, output=256, memory=room(512 * 1.5))
+    grown, _, _ = parts(run(made(), given))
+    aside, _, _ = parts(run(made(reserve="request"), given))
+    assert grown.preemptions.sum() > 0
+    assert aside.preemptions.sum() == 0
+    assert aside.admitted[1] >= aside.finished[0]
+
+
+def test_slots_for_the_longest_context_hold_few_requests() -> None:
+    """Room for 4100 tokens and contexts of 2048: two at a time, however short they are."""
+    given = serving("batch", 6, prompt=50, output=50, memory=room(4100), sequence=2048)
+    _, it, _ = parts(run(made(reserve="context"), given))
+    assert it.running.max() == 2
+
+
+def test_a_swapped_cache_is_not_computed_again() -> None:
+    """The same tight room: without the host's memory the second prompt is computed twice."""
+    given = serving("batch", 2, prompt=256, output=256, memory=room(512 * 1.5))
+    again, it, _ = parts(run(made(), given))
+    swapped, its, service = parts(run(made(swap_bytes=1e9), given))
+    assert again.preemptions[1] >= 1 and swapped.preemptions[1] >= 1
+    assert it.prefill_tokens.sum() > 512
+    assert its.prefill_tokens.sum() == 512
+    # Out and in again: 16 blocks of the prompt at least, twice.
+    assert service.swapped >= 32
+    assert run(made(swap_bytes=1e9), given).exposed["copy"] > 0
+
+
+def test_no_room_on_the_host_means_computing_again() -> None:
+    given = serving("batch", 2, prompt=256, output=256, memory=room(512 * 1.5))
+    _, it, service = parts(run(made(swap_bytes=TOKEN * 16), given))
+    assert it.prefill_tokens.sum() > 512
+    assert service.swapped == 0
+
+
+def test_loads_stay_even_where_the_fewest_requests_decide() -> None:
+    """Lengths that vary: the mean wait under load is less than in turn."""
+    given = serving("poisson", 600, rate=1100.0, prompt=200.0, output=40.0, seed=1)
+    schedule = {"max_sequences": 4}
+    turns, _, _ = parts(run(made(4, **schedule), given))
+    least, _, _ = parts(run(made(4, **schedule, routing="least_outstanding"), given))
+    wait = [float(np.mean(r.admitted - r.arrived)) for r in (turns, least)]
+    assert wait[1] < wait[0]
+
+
+def test_prompts_go_where_their_beginning_is_cached() -> None:
+    """Eight beginnings over four replicas: in turn each is computed up to four times."""
+    given = serving("poisson", 200, rate=300.0, prompt=600, output=10, shared_prefix=512,
+                    prefixes=8)
+    cached = []
+    for routing in ("round_robin", "prefix"):
+        r, _, _ = parts(run(made(4, cache="prefix", routing=routing), given))
+        cached.append(int((r.cached > 0).sum()))
+    assert cached[0] <= 200 - 8 * 3
+    assert cached[1] >= 200 - 8 * 2
+
+
+def test_replicas_open_after_their_delay_and_close_again() -> None:
+    """Many requests at first and few later: one replica, then up to four, then one."""
+    given = serving("stepped", 500, rates=((0.0, 2000.0), (0.2, 20.0)), prompt=100, output=100)
+    schedule = {"replicas_least": 1, "replica_start": 0.05, "open_above": 16.0, "close_below": 4.0}
+    _, _, service = parts(run(made(4, **schedule), given))
+    times, counts = zip(*service.replicas, strict=True)
+    assert (times[0], counts[0]) == (0.0, 1)
+    assert times[1] >= 0.05
+    assert max(counts) == 4
+    assert counts[-1] < 4
+    assert 0.25 < service.there < 1
+
+
+def test_caches_go_over_one_link_one_after_another() -> None:
+    """Two requests done at once: the second arrives a transfer later than the first.
+
+    600 tokens of 32,768 B over 50 GB/s take 0.39 ms and the latency.
+    """
+    given = serving("batch", 2, prompt=600, output=2, devices=2)
+    r, _, service = parts(run(made(2, prefill_replicas=1, token_budget=4096), given))
+    assert r.first_token[0] == r.first_token[1]
+    each = 600 * TOKEN / 50e9
+    assert service.sent == pytest.approx(3 * each, rel=0.02)
+    assert (r.finished > r.first_token + each).all()
+    assert r.finished[1] - r.finished[0] == pytest.approx(each, rel=0.3)
