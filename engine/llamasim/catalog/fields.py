@@ -123,6 +123,8 @@ _DEVICE = (
     _text("peer", "fabric that joins the devices of a node", refers="fabrics"),
     _text("host_link", "fabric to the host's memory", refers="fabrics"),
     _text("host", "host that usually surrounds it", refers="hosts"),
+    _time("mtbf", "device time between failures that end a job, of any cause; 0: not known",
+          default=0.0),
     _count("year", "of introduction"),
     *_NOTES,
 )

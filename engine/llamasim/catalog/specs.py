@@ -32,6 +32,8 @@ class Device:
         host_link: fabric id of the link to the host's memory.
         host: id of the host that usually surrounds it, for when the scenario names none.
         family: architecture, by which fitted figures are shared between devices.
+        mtbf_s: device time of a large job between failures that end it, whatever fails (device,
+            host, network, software); 0: nobody has published it.
 
     """
 
@@ -56,6 +58,7 @@ class Device:
     host: str | None = None
     family: str = ""
     flop_energy_j: float = 0.0
+    mtbf_s: float = 0.0
     year: int | None = None
     sources: Mapping[str, str] = attrs.field(factory=dict)
     notes: str = ""

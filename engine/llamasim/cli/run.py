@@ -95,10 +95,14 @@ def _object(
     tables: Any, folder: Path, said: list[Diagnostic], ways: tuple[str, ...], scenario: Scenario
 ) -> dict[str, Any]:
     """Return what `--json` prints: figures only, no layout."""
+    from llamasim.report.goodput import goodput_object
+
+    goodput = goodput_object(tables)
     return {
         "summary": tables["summary"].to_pylist()[0],
         "memory": tables["fits"].to_pylist(),
         "time": {c["cause"]: c["seconds"] for c in tables["costs"].to_pylist()},
+        **({} if goodput is None else {"reliability": goodput}),
         "claims": tables["claims"].to_pylist(),
         "techniques": list(dict.fromkeys(tables["ledger"]["technique"].to_pylist())),
         "warnings": [d.message for d in said],

@@ -13,6 +13,7 @@ from llamasim.language.names import NAMES
 from llamasim.plan.copies import buffer_copies, gradient_copies, saved_copies
 from llamasim.plan.flow import Flow, flow
 from llamasim.plan.gradients import gathers_in_use, reductions
+from llamasim.plan.lasting import lasting_bytes
 from llamasim.plan.local import Local
 from llamasim.plan.memory import (
     Kept,
@@ -133,6 +134,7 @@ def _block_plan(
         kv_spans=spans,
         kv_cap=block_window(local),
         params=facts.block.elements,
+        lasting_bytes=lasting_bytes(local, scenario.workload.optimizer) if training else 0.0,
     )
 
 

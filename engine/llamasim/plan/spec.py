@@ -234,6 +234,8 @@ class BlockPlan:
             they lie; `kv_spans` what they differ by in some ranges of a sequence.
         kv_cap: most tokens of a sequence that the cache keeps, or None.
         params: global parameter count of one such block.
+        lasting_bytes: what a checkpoint holds of one such block: over all devices, each element
+            counted once.
         owner: the model that it belongs to.
 
     """
@@ -270,6 +272,7 @@ class BlockPlan:
     kv_spans: tuple[KvSpan, ...] = ()
     kv_cap: float | None = None
     params: int = 0
+    lasting_bytes: float = 0.0
     owner: str = "model"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llamasim.report.claims import claim_lines
+from llamasim.report.goodput import goodput_lines
 from llamasim.report.layout import bar, columns, facts, money, number, seconds, wrapped
 from llamasim.report.memory import memory_lines
 
@@ -40,6 +41,7 @@ def report_text(
         *_time(tables, summary),
         *_economy(summary),
         *claim_lines(tables["claims"].to_pylist(), tables["ledger"].to_pylist()),
+        *goodput_lines(tables),
         "",
         *_techniques(tables["ledger"].to_pylist()),
         *_assumed(assumed or {}),
@@ -168,6 +170,7 @@ def _economy(s: Row) -> list[str]:
         rows.append(("cost", "no price given (`cluster.price`)"))
     if s["joules_per_token"] is not None:
         rows.append(("energy", f"{number(s['joules_per_token'])} J per token (devices only)"))
+        text += "" if s["goodput_expected"] else " (`reliability` adds them)"
     if s["days_to_token_budget"] is not None:
         dollars = s["usd_to_token_budget"]
         text = f"{seconds(s['days_to_token_budget'] * 86400)} without interruptions"

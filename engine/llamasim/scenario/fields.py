@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import attrs
 
-from llamasim.units import MONEY, NONE, TIME, TOKEN, Dimension
+from llamasim.units import DATA, MONEY, NONE, TIME, TOKEN, Dimension
 
 Kind = Literal[
     "integer", "number", "text", "choice", "flag", "record", "section", "names", "pairs", "uses",
@@ -23,6 +23,7 @@ Mode = Literal["training", "inference"]
 
 EDITION = 2026
 _PER_SECOND = NONE / TIME
+_BANDWIDTH = DATA / TIME
 
 
 @attrs.frozen
@@ -88,6 +89,11 @@ def _tokens(path: str, doc: str, default: str = "", **more: Any) -> Field:
 def _number(path: str, dimension: Dimension, doc: str, default: str = "", **more: Any) -> Field:
     values: dict[str, Any] = {"plain": dimension.is_ratio, "low": 0.0, "high": 1e9}
     return Field(path, "number", doc, dimension, default=default, **{**values, **more})
+
+
+def _speed(path: str, doc: str, default: str, **more: Any) -> Field:
+    return Field(path, "number", doc, _BANDWIDTH, default=default, scale=1 / 8, low=0.0, above=True,
+                 high=1e24, **more)
 
 
 def _word(
@@ -223,6 +229,54 @@ _FIELDS = (
             example="50 ms"),
     Field("mesh", "section", "How devices are arranged.", default="{}",
           example="{order: [dp, tp]}"),
+    Field("reliability", "section", "Failures, checkpoints and slow devices over a whole training "
+          "run of `workload.token_budget`, drawn from the seed; `{}` takes every default.",
+          default="none: a run without interruptions", mode=_T,
+          example="{checkpoint: {storage: 2 TB/s}}"),
+    _number("reliability.device_mtbf", TIME, "Mean time of one device between failures that end "
+            "the job, of any cause.", "the device's in the catalog, unless `node_mtbf` is given",
+            above=True, high=1e12, example="50677 h"),
+    _number("reliability.node_mtbf", TIME, "Mean time of one node between failures that end the "
+            "job; beside `device_mtbf`, the rates add up.", "none", above=True, high=1e12,
+            example="2500 h"),
+    _number("reliability.failure_shape", NONE, "Weibull shape of the times between failures: 1 is "
+            "exponential, below 1 failures come in bursts.", "1", low=0.3, high=10.0),
+    _number("reliability.repair_share", NONE, "Share of failures that take a node out of service; "
+            "after the others the job starts again on the same nodes.", "0.78", high=1.0),
+    _number("reliability.planned", TIME, "Time between planned interruptions, each with a "
+            "checkpoint before it.", "none", above=True, example="24 h"),
+    _number("reliability.detection", TIME, "From a failure until the job is stopped to start "
+            "again.", "5 min", example="5 min"),
+    _number("reliability.restart", TIME, "From there until training could go on, without loading "
+            "the checkpoint.", "5 min", example="5 min"),
+    _count("reliability.spares", "Nodes that stand by, and are paid for; one takes a failed node's "
+           "place.", "always enough, at no price", low=0, high=4096, example="16"),
+    _number("reliability.repair", TIME, "Mean time until a failed node can be used again.", "24 h",
+            example="24 h"),
+    _count("reliability.trials", "How often the run is drawn.", "400", low=10, high=100_000),
+    Field("reliability.checkpoint", "section", "How the job's state is saved: the weights that are "
+          "trained, and what the optimizer keeps of them.", default="{}",
+          example="{storage: 2 TB/s, asynchronous: true}"),
+    Field("reliability.checkpoint.interval", "text", "Training time between two checkpoints, or "
+          "`auto`: the best.", TIME, default="auto", low=0.0, above=True, high=1e9,
+          example="15 min"),
+    Field("reliability.checkpoint.asynchronous", "flag", "Whether training goes on once the state "
+          "is in the hosts' memory.", default="false"),
+    _speed("reliability.checkpoint.storage", "What the storage takes and gives, over all nodes.",
+           "no limit of its own", example="2 TB/s"),
+    _speed("reliability.checkpoint.node_storage", "What one node can write and read.",
+           "1 GB/s where `storage` is not given either", example="2 GB/s"),
+    _number("reliability.checkpoint.pause", TIME, "For which all devices stand still at each "
+            "checkpoint, beside moving bytes: agreeing, laying the state out.", "3 s",
+            example="3 s"),
+    Field("reliability.stragglers", "section", "Devices that are slower than others; a step waits "
+          "for the slowest.", default="none", example="{share: 0.005, slowdown: 0.1}"),
+    _number("reliability.stragglers.share", NONE, "Share of devices that are slow; which ones is "
+            "drawn at each start of the job.", "0", high=1.0, example="0.005"),
+    _number("reliability.stragglers.slowdown", NONE, "Further time that a slow device takes to "
+            "compute the same.", "0", high=100.0, example="0.1"),
+    _number("reliability.stragglers.jitter", NONE, "Standard deviation of each device's time to "
+            "compute a step, over its mean; drawn at each step.", "0", high=1.0, example="0.01"),
     Field("mesh.order", "names", "Mesh axes, outermost first: the last one has neighbouring "
           "devices.", default="the planner's order", example="[pp, dp, tp]"),
     Field("use", "uses", "Techniques and their parameters: a set, its order means nothing. Keys "

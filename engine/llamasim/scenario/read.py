@@ -10,6 +10,7 @@ from typing import Any
 from llamasim.diagnostics import Diagnostic, Label, Source, Span, nearest
 from llamasim.scenario import problems
 from llamasim.scenario.cluster import read_cluster
+from llamasim.scenario.endurance import read_reliability
 from llamasim.scenario.fields import EDITION, FIELDS, METRICS, children
 from llamasim.scenario.nodes import MAX_BYTES, Mapping, Node, compose
 from llamasim.scenario.overrides import override
@@ -149,6 +150,9 @@ def _assemble(
     if "workload" in values:
         workload = read_workload(reading, values["workload"], where("workload"), model)
     rest = _rest(reading, path, values, where)
+    if "reliability" in values:
+        rest["reliability"] = read_reliability(
+            reading, values["reliability"], where("reliability"), cluster, workload)
     if any(d.is_error for d in reading.found):
         return None, reading.found
     if model is None or runtime is None or cluster is None or workload is None:

@@ -24,7 +24,7 @@ _ZERO = ("prefill_host",
          "latency", "base_latency", "ramp", "host", "launch", "graph_launch", "reserve",
          "overlap_tax", "fragmentation", "idle", "l2", "experts", "experts_per_token",
          "expert_ffn", "shared_experts", "dense_layers", "q_lora_rank", "kv_lora_rank",
-         "rope_head_dim", "value_head_dim", "power", "flop_energy",
+         "rope_head_dim", "value_head_dim", "power", "flop_energy", "mtbf",
          "stage_overlap", "unpack_rows", "dispatch", "gather_copies",
          "reduce_copies")
 #: No figure of a machine comes near it, and no product of several overflows below it.
@@ -32,7 +32,7 @@ _HIGHEST = 1e24
 _EXAMPLES: Mapping[str, str] = MappingProxyType({
     "prefill_host": "5 ms",
     "memory": "24 GiB", "memory_bandwidth": "1 TB/s", "clock": "2 GHz", "l2": "48 MiB",
-    "tdp": "300 W", "flop_energy": "1 J/TFLOP", "idle": "30 W",
+    "tdp": "300 W", "flop_energy": "1 J/TFLOP", "idle": "30 W", "mtbf": "50000 h",
     "bandwidth": "50 GB/s", "latency": "2 us",
     "base_latency": "10 us", "ramp": "1 MiB", "power": "200 W", "disk_read": "5 GB/s",
     "peak_fp32": "2 TFLOPS", "host": "1 ms", "launch": "3 us", "dispatch": "10 us",

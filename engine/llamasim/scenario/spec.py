@@ -14,6 +14,7 @@ import attrs
 from llamasim.catalog.recordings import Recording
 from llamasim.catalog.specs import Device, Fabric, Host, Model, Runtime
 from llamasim.diagnostics import Span
+from llamasim.scenario.reliability import Reliability
 from llamasim.units import Quantity
 
 #: What a parameter of a technique may be given as.
@@ -197,6 +198,7 @@ class Scenario:
     choices: tuple[Choice, ...] = ()
     objective: Objective = Objective()
     seed: int = 0
+    reliability: Reliability | None = None
     rule_paths: tuple[str, ...] = attrs.field(default=(), eq=False)
     spans: Mapping[str, Span] = attrs.field(factory=dict, eq=False, repr=False)
     #: Path of a field that was not given -> what was taken and why (`cluster.inner`).

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from llamasim.tables.goodput import GOODPUT, RELIABILITY
 from llamasim.tables.summary import FIELDS
 
-VERSION = "1"
+VERSION = "2"
 
 _S, _B, _F = "s", "byte", "FLOP"
 
@@ -127,5 +128,5 @@ FITS = pa.schema([
 SCHEMAS: Mapping[str, pa.Schema] = {
     "summary": SUMMARY, "ops": OPS, "memory": MEMORY, "links": LINKS, "requests": REQUESTS,
     "rejected": REJECTED, "iterations": ITERATIONS, "claims": CLAIMS, "ledger": LEDGER,
-    "costs": COSTS, "fits": FITS,
+    "costs": COSTS, "fits": FITS, "goodput": GOODPUT, "reliability": RELIABILITY,
 }

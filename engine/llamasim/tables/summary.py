@@ -10,6 +10,7 @@ import numpy as np
 from llamasim.cost import Machine, power_watts
 from llamasim.plan.spec import Plan
 from llamasim.simulate.trace import Requests, Trace
+from llamasim.tables.goodput import SUMMARY as GOODPUT
 
 Value = float | int | str | bool | None
 
@@ -45,7 +46,9 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "usd_per_million_tokens": ("USD", "output tokens in inference, processed ones in training"),
     "usd_per_hour": ("USD", "of all nodes"),
     "joules_per_token": ("J", "devices only"),
-    "days_to_token_budget": ("day", ""), "usd_to_token_budget": ("USD", ""),
+    "days_to_token_budget": ("day", "without interruptions"),
+    "usd_to_token_budget": ("USD", "without interruptions"),
+    **GOODPUT,
     "params": ("", "of the model"),
     "devices": ("", ""),
     "plan_hash": ("", ""), "seed": ("", ""), "scenario": ("", ""),

@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from llamasim import __version__
+from llamasim.simulate.goodput import endure
 from llamasim.simulate.trace import CATEGORIES, Trace
+from llamasim.tables.goodput import goodput_summary, goodput_tables
 from llamasim.tables.ops import Words, op_table
 from llamasim.tables.schemas import (
     CLAIMS,
@@ -32,8 +34,10 @@ Tables = dict[str, pa.Table]
 
 def tabulate(trace: Trace) -> Tables:
     """Return all tables of a run, each stamped with what made it."""
+    found = endure(trace)
+    goodput = {} if found is None else goodput_tables(trace, found)
     tables = {
-        "summary": summary_table(summarize(trace)),
+        "summary": summary_table(summarize(trace) | goodput_summary(goodput)),
         "ops": op_table(trace),
         "memory": _memory(trace),
         "links": _links(trace),
@@ -41,6 +45,7 @@ def tabulate(trace: Trace) -> Tables:
         "ledger": _rows(trace.plan.ledger, LEDGER),
         "costs": _costs(trace),
         "fits": _fits(trace),
+        **goodput,
     }
     if trace.requests is not None:
         tables["requests"] = _requests(trace)
