@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from tests.cli.command_line import call
@@ -100,3 +101,22 @@ def test_large_all_reduces_take_the_time_of_the_ring() -> None:
                     "op": "all_reduce", "size_bytes": str(8 * 2**30), "device": "A100"}, {})
     least = 2 * 7 / 8 * 8 * 2**30 / 300e9
     assert least < seconds_of(row) < 1.5 * least
+
+
+def test_the_picture_has_a_point_for_each_figure(tmp_path: Path) -> None:
+    rows_of(tmp_path, BATCH, SERVED, NEURON)
+    picture = tmp_path / "deep" / "plot.svg"
+    assert call("validate", str(tmp_path / "rows.csv"), "--plot", str(picture)).code == 0
+    root = ElementTree.parse(picture).getroot()
+    names = [t.text or "" for t in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert sorted(n.partition(":")[0] for n in names) == ["one", "three", "two"]
+
+
+def test_the_report_tells_rows_that_no_fit_saw_apart(tmp_path: Path) -> None:
+    """Inferentia2 is held out of the fits of Neuron's runtime; the others are not."""
+    rows_of(tmp_path, BATCH, SERVED, NEURON)
+    page = tmp_path / "fidelity.md"
+    assert call("validate", str(tmp_path / "rows.csv"), "--report", str(page)).code == 0
+    lines = page.read_text().splitlines()
+    assert any(line.startswith("| tpot_ms | held out | 1 |") for line in lines)
+    assert any(line.startswith("| output_tok_s | seen by fits | 1 |") for line in lines)

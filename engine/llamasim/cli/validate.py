@@ -23,9 +23,14 @@ if TYPE_CHECKING:
               help="What to group errors by.", show_default=True)
 @click.option("--worst", "count", default=10, show_default=True, help="How many bad rows to show.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write all rows as an Arrow table.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.svg",
+              help="Draw predicted against measured.")
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE.md",
+              help="Write the fidelity report, rows held out of fits apart.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(
-    files: tuple[Path, ...], by: str, count: int, out: Path | None, as_json: bool
+    files: tuple[Path, ...], by: str, count: int, out: Path | None, plot: Path | None,
+    report: Path | None, as_json: bool,
 ) -> None:
     """Predict every row of FILES (measurements as CSV) and print how far off the predictions are.
 
@@ -34,22 +39,37 @@ def command(
     from llamasim.report.validation import text
     from llamasim.validate.score import summary
 
-    rows = _rows(files, quiet=as_json)
+    by_file = _rows(files, quiet=as_json)
+    rows = [row for found in by_file.values() for row in found]
     if out is not None:
         from llamasim.tables.validation import write
 
         write(rows, out)
+    if plot is not None:
+        from llamasim.report.scatter import svg
+
+        _write(plot, svg(rows, by))
+    if report is not None:
+        from llamasim.report.fidelity import report as markdown
+        from llamasim.validate.holdout import held_out
+
+        _write(report, markdown(by_file, frozenset(r.row for r in rows if held_out(r))))
     if as_json:
         click.echo(json.dumps(summary(rows), indent=2))
         return
     click.echo(text(rows, by, count))
 
 
-def _rows(files: Sequence[Path], *, quiet: bool) -> list[Scored]:
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _rows(files: Sequence[Path], *, quiet: bool) -> dict[str, list[Scored]]:
     from llamasim.validate import read_rows
     from llamasim.validate.runner import predict_file
 
-    found: list[Scored] = []
+    found: dict[str, list[Scored]] = {}
     for path in files:
         file, said = read_rows(path)
         stop(said)
@@ -58,6 +78,6 @@ def _rows(files: Sequence[Path], *, quiet: bool) -> list[Scored]:
                                hidden=quiet) as bar:
             rows, said = predict_file(file, bar.update)
         stop(said)
-        found += rows
+        found[path.name] = rows
     return found
 
