@@ -330,10 +330,10 @@ class Schedule:
     swap_bytes: float = 0.0
     routing: str = "round_robin"
     replicas_least: int = 0
-    replica_start_s: float = 0.0
+    replica_start: float = 0.0
     open_above: float = 0.0
     close_below: float = 0.0
-    pool_link: str = ""
+    pool_link: str = "nearest"
     rows: float = 1.0
     tokens_out: float = 1.0
     host_scale: float = 1.0
