@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import attrs
 import numpy as np
 import pytest
 from tests.scenarios_for_tests import scenario
 from tests.tables.traces import batch, by_hand, price, serving, training
 
 from llamasim.scenario.spec import Arrivals
-from llamasim.simulate.trace import Requests
+from llamasim.simulate.trace import Iterations, Requests, Service
 from llamasim.tables import summarize
 
 PROMISED = (
@@ -101,7 +104,11 @@ def test_serving_figures_by_hand() -> None:
     row = summarize(by_hand(price(given, 3.6), 5.0, requests=_served()))
     assert row["ttft_ms_mean"] == pytest.approx(1000)
     assert row["ttft_ms_p50"] == pytest.approx(1000)
+    assert row["ttft_ms_p90"] == pytest.approx(1400)
     assert row["ttft_ms_p99"] == pytest.approx(1490)
+    assert row["queue_s_mean"] == pytest.approx(0.5)
+    assert row["waiting_mean"] == pytest.approx(1.0 / 5.0)
+    assert row["goodput_per_s"] == pytest.approx(0.2)
     assert row["tpot_ms_mean"] == pytest.approx(100)
     assert row["output_tok_s"] == pytest.approx(6)
     assert row["total_tok_s"] == pytest.approx(46)
@@ -111,6 +118,26 @@ def test_serving_figures_by_hand() -> None:
     assert row["usd_per_million_tokens"] == pytest.approx(3.6 / 3600 / 6 * 1e6)
     assert row["step_time_s"] is None
     assert row["decode_tok_s"] is None
+
+
+def test_times_between_tokens_count_every_sequence_of_a_step() -> None:
+    """Ten steps of 10 ms with 3 sequences, one of 100 ms with 7: 37 gaps, 7 of them long; a wait
+    of a second for one more. The mean is (30 x 10 + 7 x 100 + 1000) / 38 ms.
+    """
+    ints, floats = partial(np.array, dtype=np.int32), partial(np.array, dtype=np.float64)
+    it = Iterations(
+        start=floats([0.0, 0.1]), end=floats([0.1, 0.2]), steps=ints([10, 1]),
+        prefill_tokens=ints([0, 500]), decode_sequences=ints([3, 7]), kv_tokens=floats([0, 0]),
+        waiting=ints([0, 0]), running=ints([3, 8]), kv_blocks=ints([50, 100]),
+    )
+    service = Service(1, 200, 16, (floats([1.0]), ints([1])))
+    given = scenario(mode="inference", devices=1, arrivals=Arrivals("poisson", 2, rate=1.0))
+    trace = attrs.evolve(by_hand(given, 5.0, requests=_served()), iterations=it, service=service)
+    row = summarize(trace)
+    assert row["itl_ms_mean"] == pytest.approx((30 * 10 + 7 * 100 + 1000) / 38)
+    assert [row[f"itl_ms_p{p}"] for p in (50, 90, 99)] == pytest.approx([10, 100, 1000])
+    assert row["running_mean"] == pytest.approx(5.5)
+    assert (row["kv_used_mean"], row["kv_used_max"]) == pytest.approx((0.375, 0.5))
 
 
 def test_a_batch_adds_up() -> None:

@@ -14,6 +14,7 @@ COMMANDS = {
     "run": "Simulate scenarios and print what they come to.",
     "plan": "Show what each technique changes, before any time is simulated.",
     "explain": "Derive a value, say why a technique is not used, or explain an error's code.",
+    "capacity": "Find the highest rate of arrivals that a server takes within its targets.",
     "optimize": "Try a scenario's choices and recommend.",
     "validate": "Compare predictions with published measurements.",
     "show": "Print the tables of a run.",

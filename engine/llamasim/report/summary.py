@@ -9,6 +9,7 @@ from llamasim.report.claims import claim_lines
 from llamasim.report.goodput import goodput_lines
 from llamasim.report.layout import bar, columns, facts, money, number, seconds, wrapped
 from llamasim.report.memory import memory_lines
+from llamasim.report.serving import served
 
 Row = Mapping[str, Any]
 
@@ -40,8 +41,8 @@ def report_text(
         "",
         *_time(tables, summary),
         *_economy(summary),
-        *claim_lines(tables["claims"].to_pylist(), tables["ledger"].to_pylist()),
         *goodput_lines(tables),
+        *claim_lines(tables["claims"].to_pylist(), tables["ledger"].to_pylist()),
         "",
         *_techniques(tables["ledger"].to_pylist()),
         *_assumed(assumed or {}),
@@ -97,19 +98,13 @@ def _inference(s: Row) -> list[tuple[str, str]]:
                        ("output_tok_s", "output"), ("total_tok_s", "total")):
         if s[key] is not None:
             rows.append((label, f"{number(s[key])} tok/s"))
-    for key, label in (("ttft_ms", "time to first token"), ("tpot_ms", "time per output token")):
-        mean = s[f"{key}_mean"]
-        if mean is not None:
-            spread = f" mean (p50 {number(s[f'{key}_p50'])}, p99 {number(s[f'{key}_p99'])})"
-            rows.append((label, f"{number(mean)} ms" + (spread if s["requests_per_s"] else "")))
-    if s["requests_per_s"] is not None:
-        rows.append(("requests", f"{number(s['requests_per_s'])} /s, "
-                                 f"{s['preemptions']:,} preemptions"))
-    if s["cached_prompt"]:
-        rows.append(("found in the cache", f"{s['cached_prompt']:.1%} of prompt tokens"))
-    if s["slo_attained"] is not None:
-        rows.append(("within the slo", f"{s['slo_attained']:.1%} of requests"))
-    return rows
+    if s["requests_per_s"] is None:
+        for key, label in (("ttft_ms_mean", "time to first token"),
+                           ("tpot_ms_mean", "time per output token")):
+            if s[key] is not None:
+                rows.append((label, f"{number(s[key])} ms"))
+        return rows
+    return rows + served(s)
 
 
 def _time(tables: Mapping[str, Any], s: Row) -> list[str]:
@@ -169,11 +164,13 @@ def _economy(s: Row) -> list[str]:
     else:
         rows.append(("cost", "no price given (`cluster.price`)"))
     if s["joules_per_token"] is not None:
-        rows.append(("energy", f"{number(s['joules_per_token'])} J per token (devices only)"))
-        text += "" if s["goodput_expected"] else " (`reliability` adds them)"
+        joules = s["joules_per_token"]
+        rows.append(("energy", f"{number(joules)} J per token, {number(joules / 3.6)} kWh per "
+                               "million (devices only)"))
     if s["days_to_token_budget"] is not None:
         dollars = s["usd_to_token_budget"]
         text = f"{seconds(s['days_to_token_budget'] * 86400)} without interruptions"
+        text += "" if s["goodput_expected"] else " (`reliability` adds them)"
         rows.append(("token budget", text + (f", {money(dollars)}" if dollars else "")))
     return facts(rows)
 

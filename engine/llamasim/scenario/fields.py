@@ -109,9 +109,11 @@ def _record(path: str, catalog: str, doc: str, default: str = "", **more: Any) -
 #: What `optimize` may rank by: fields of the summary.
 METRICS = (
     "step_time_s", "tokens_per_s", "tokens_per_s_per_gpu", "model_tflops_per_gpu", "mfu",
-    "peak_memory_gib", "bubble_fraction", "exposed_communication_s", "ttft_ms_mean", "ttft_ms_p50",
-    "ttft_ms_p99", "tpot_ms_mean", "tpot_ms_p50", "tpot_ms_p99", "decode_tok_s", "prefill_tok_s",
-    "output_tok_s", "total_tok_s", "usd_per_million_tokens", "joules_per_token",
+    "peak_memory_gib", "bubble_fraction", "exposed_communication_s",
+    *(f"{name}_{what}" for name in ("ttft_ms", "tpot_ms", "itl_ms", "latency_s")
+      for what in ("mean", "p50", "p90", "p95", "p99")),
+    "goodput_per_s", "decode_tok_s", "prefill_tok_s", "output_tok_s", "total_tok_s",
+    "usd_per_million_tokens", "joules_per_token",
 )
 DTYPES = ("fp32", "bf16", "fp16")
 OPTIMIZERS = ("adamw", "sgd", "momentum", "adafactor")
@@ -227,8 +229,8 @@ _FIELDS = (
             example="500 ms"),
     _number("workload.slo.tpot", TIME, "Longest time per further token.", "none", above=True,
             example="50 ms"),
-    Field("mesh", "section", "How devices are arranged.", default="{}",
-          example="{order: [dp, tp]}"),
+    _number("workload.slo.latency", TIME, "Longest time from arrival to last token.", "none",
+            above=True, example="10 s"),
     Field("reliability", "section", "Failures, checkpoints and slow devices over a whole training "
           "run of `workload.token_budget`, drawn from the seed; `{}` takes every default.",
           default="none: a run without interruptions", mode=_T,
@@ -277,6 +279,8 @@ _FIELDS = (
             "compute the same.", "0", high=100.0, example="0.1"),
     _number("reliability.stragglers.jitter", NONE, "Standard deviation of each device's time to "
             "compute a step, over its mean; drawn at each step.", "0", high=1.0, example="0.01"),
+    Field("mesh", "section", "How devices are arranged.", default="{}",
+          example="{order: [dp, tp]}"),
     Field("mesh.order", "names", "Mesh axes, outermost first: the last one has neighbouring "
           "devices.", default="the planner's order", example="[pp, dp, tp]"),
     Field("use", "uses", "Techniques and their parameters: a set, its order means nothing. Keys "

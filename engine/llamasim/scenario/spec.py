@@ -133,6 +133,7 @@ class Workload:
     prefixes: int = 1
     slo_ttft_s: float | None = None
     slo_tpot_s: float | None = None
+    slo_latency_s: float | None = None
 
     @property
     def serving(self) -> bool:
@@ -197,8 +198,8 @@ class Scenario:
     prefer: Mapping[str, str]
     choices: tuple[Choice, ...] = ()
     objective: Objective = Objective()
-    seed: int = 0
     reliability: Reliability | None = None
+    seed: int = 0
     rule_paths: tuple[str, ...] = attrs.field(default=(), eq=False)
     spans: Mapping[str, Span] = attrs.field(factory=dict, eq=False, repr=False)
     #: Path of a field that was not given -> what was taken and why (`cluster.inner`).

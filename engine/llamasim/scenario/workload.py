@@ -100,6 +100,7 @@ def _inference(reading: Reading, values: dict[str, Any], node: Mapping) -> Workl
         sequence=values.get("sequence", whole), batch=values.get("batch", 1), prompt=prompt,
         output=output, arrivals=arrivals, shared_prefix=values.get("shared_prefix", 0),
         prefixes=values.get("prefixes", 1), slo_ttft_s=slo.get("ttft"), slo_tpot_s=slo.get("tpot"),
+        slo_latency_s=slo.get("latency"),
     )
     _check_room(reading, workload, node)
     return workload

@@ -28,7 +28,8 @@ _F8, _I4, _I8, _STR = pa.float64(), pa.int32(), pa.int64(), pa.string()
 #: Fields of the summary that are not floating-point numbers.
 _KINDS: Mapping[str, pa.DataType] = {
     "fits": pa.bool_(), "flops_convention": _STR, "plan_hash": _STR, "scenario": _STR,
-    "preemptions": _I8, "rejected_requests": _I8, "params": _I8, "devices": _I8, "seed": _I8,
+    "preemptions": _I8, "swapped_blocks": _I8, "rejected_requests": _I8, "params": _I8,
+    "devices": _I8, "seed": _I8,
 }
 SUMMARY = pa.schema([
     _field(name, _KINDS.get(name, _F8), unit, doc) for name, (unit, doc) in FIELDS.items()

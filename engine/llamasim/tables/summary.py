@@ -11,6 +11,8 @@ from llamasim.cost import Machine, power_watts
 from llamasim.plan.spec import Plan
 from llamasim.simulate.trace import Requests, Trace
 from llamasim.tables.goodput import SUMMARY as GOODPUT
+from llamasim.tables.latency import FIELDS as LATENCY
+from llamasim.tables.latency import alike, latency_row
 
 Value = float | int | str | bool | None
 
@@ -32,17 +34,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "decode_tok_s": ("tok/s", "output tokens over the time of decoding, whole system"),
     "output_tok_s": ("tok/s", "output tokens over the whole time"),
     "total_tok_s": ("tok/s", "input and output tokens over the whole time"),
-    "requests_per_s": ("1/s", "finished requests over the whole time"),
-    "ttft_ms_mean": ("ms", "time to first token"), "ttft_ms_p50": ("ms", ""),
-    "ttft_ms_p99": ("ms", ""),
-    "tpot_ms_mean": ("ms", "time per output token after the first"), "tpot_ms_p50": ("ms", ""),
-    "tpot_ms_p99": ("ms", ""),
-    "latency_s_mean": ("s", "arrival to last token"), "latency_s_p50": ("s", ""),
-    "latency_s_p99": ("s", ""),
-    "slo_attained": ("", "share of requests within the scenario's slo"),
-    "preemptions": ("", ""),
-    "cached_prompt": ("", "share of prompt tokens that were in the cache"),
-    "rejected_requests": ("", "requests that no server could ever hold"),
+    **LATENCY,
     "usd_per_million_tokens": ("USD", "output tokens in inference, processed ones in training"),
     "usd_per_hour": ("USD", "of all nodes"),
     "joules_per_token": ("J", "devices only"),
@@ -155,12 +147,11 @@ def _batch(trace: Trace) -> dict[str, Value]:
     prefill, decode = trace.prefill_s, trace.decode_s
     if prefill:
         row["prefill_tok_s"] = batch * prompt / prefill
-        row |= dict.fromkeys(("ttft_ms_mean", "ttft_ms_p50", "ttft_ms_p99"), prefill * 1e3)
+        row |= alike("ttft_ms", prefill * 1e3)
     later = output - 1 if prefill else output
     if decode and later > 0:
         row["decode_tok_s"] = batch * later / decode
-        each = decode / later * 1e3
-        row |= dict.fromkeys(("tpot_ms_mean", "tpot_ms_p50", "tpot_ms_p99"), each)
+        row |= alike("tpot_ms", decode / later * 1e3)
     row["output_tok_s"] = batch * output / trace.makespan
     row["total_tok_s"] = tokens / trace.makespan
     return row
@@ -174,40 +165,10 @@ def _serving(trace: Trace, requests: Requests) -> dict[str, Value]:
     ends = requests.prompt.astype(np.float64) + requests.output
     flops = _useful(trace.plan, prompt + output, float((ends * (ends + 1) / 2).sum()))
     row |= _rates(trace, prompt + output, flops, trace.makespan)
-    first = requests.first_token - requests.arrived
-    whole = requests.finished - requests.arrived
-    later = requests.output > 1
-    each = (requests.finished - requests.first_token)[later] / (requests.output[later] - 1)
-    row |= _spread("ttft_ms", first * 1e3) | _spread("tpot_ms", each * 1e3)
-    row |= _spread("latency_s", whole)
-    row |= {
+    row |= latency_row(trace, requests)
+    return row | {
         "output_tok_s": output / trace.makespan, "total_tok_s": (prompt + output) / trace.makespan,
-        "requests_per_s": len(first) / trace.makespan,
-        "preemptions": int(requests.preemptions.sum()),
-        "cached_prompt": float(requests.cached.sum()) / prompt if prompt else None,
-        "slo_attained": _attained(trace, requests),
     }
-    return row
-
-
-def _spread(name: str, values: Any) -> dict[str, Value]:
-    if not len(values):
-        return {}
-    p50, p99 = np.percentile(values, [50, 99])
-    return {f"{name}_mean": values.mean(), f"{name}_p50": p50, f"{name}_p99": p99}
-
-
-def _attained(trace: Trace, requests: Requests) -> float | None:
-    w = trace.scenario.workload
-    if w.slo_ttft_s is None and w.slo_tpot_s is None:
-        return None
-    good = np.ones(len(requests.arrived), dtype=bool)
-    if w.slo_ttft_s is not None:
-        good &= requests.first_token - requests.arrived <= w.slo_ttft_s
-    if w.slo_tpot_s is not None:
-        rest = np.maximum(requests.output - 1, 1)
-        good &= (requests.finished - requests.first_token) / rest <= w.slo_tpot_s
-    return float(good.mean())
 
 
 def _money(trace: Trace, row: Mapping[str, Value]) -> dict[str, Value]:
@@ -219,6 +180,8 @@ def _money(trace: Trace, row: Mapping[str, Value]) -> dict[str, Value]:
     busy = 1 - sum(trace.exposed.values()) / trace.makespan if trace.makespan > 0 else 0.0
     watts = power_watts(machine, busy) * trace.scenario.cluster.devices
     hourly = _hourly(trace)
+    if hourly is not None and trace.service is not None:
+        hourly *= trace.service.there
     return {
         "joules_per_token": watts / float(rate),
         "usd_per_million_tokens": None if hourly is None else hourly / 3600 / float(rate) * 1e6,

@@ -1,0 +1,142 @@
+"""Figures of a server's run: what users waited for, what was under way, what met the targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from llamasim.scenario.spec import Workload
+from llamasim.simulate.trace import Floats, Iterations, Requests, Trace
+
+#: Percentiles of every distribution.
+PERCENTILES = (50, 90, 95, 99)
+_SPREADS = {
+    "ttft_ms": ("ms", "time to first token"),
+    "tpot_ms": ("ms", "time per output token after the first, of each request"),
+    "itl_ms": ("ms", "time from one step with tokens to the next, over all tokens"),
+    "latency_s": ("s", "arrival to last token"),
+    "queue_s": ("s", "arrival to first scheduled"),
+}
+
+#: Every field of a server's run, its unit and its meaning.
+FIELDS: Mapping[str, tuple[str, str]] = {
+    "requests_per_s": ("1/s", "finished requests over the whole time"),
+    **{
+        f"{name}_{what}": (unit, doc if what == "mean" else "")
+        for name, (unit, doc) in _SPREADS.items()
+        for what in ("mean", *(f"p{p}" for p in PERCENTILES))
+    },
+    "slo_attained": ("", "share of requests within the scenario's slo"),
+    "goodput_per_s": ("1/s", "requests within the slo over the whole time"),
+    "waiting_mean": ("", "requests in the queue, mean over time"),
+    "running_mean": ("", "sequences under way while any are, mean over time and servers"),
+    "running_max": ("", "most sequences under way on one server"),
+    "kv_used_mean": ("", "share of the cache's blocks in use while any are, mean over time"),
+    "kv_used_max": ("", "largest share of a cache's blocks in use"),
+    "preemptions": ("", "times that a request gave its cache back"),
+    "swapped_blocks": ("", "blocks of the cache moved to the host's memory or back"),
+    "cached_prompt": ("", "share of prompt tokens that were in the cache"),
+    "rejected_requests": ("", "requests that no server could ever hold"),
+    "replicas_mean": ("", "replicas that were there, mean over time"),
+}
+
+
+def latency_row(trace: Trace, requests: Requests) -> dict[str, Any]:
+    """Return these fields for a run that finished some requests."""
+    first = requests.first_token - requests.arrived
+    whole = requests.finished - requests.arrived
+    later = requests.output > 1
+    each = (requests.finished - requests.first_token)[later] / (requests.output[later] - 1)
+    prompt = float(requests.prompt.sum())
+    waited = requests.admitted - requests.arrived
+    row = _spread("ttft_ms", first * 1e3) | _spread("tpot_ms", each * 1e3)
+    row |= _spread("latency_s", whole) | _spread("queue_s", waited)
+    if trace.iterations is not None:
+        row |= _between_tokens(trace, trace.iterations) | _load(trace, trace.iterations)
+    attained = _attained(trace.scenario.workload, requests)
+    rate = len(first) / trace.makespan
+    return row | {
+        "requests_per_s": rate,
+        "slo_attained": attained,
+        "goodput_per_s": None if attained is None else attained * rate,
+        # Little's law: the queue's mean length is the rate times the mean wait.
+        "waiting_mean": rate * float(waited.mean()),
+        "preemptions": int(requests.preemptions.sum()),
+        "cached_prompt": float(requests.cached.sum()) / prompt if prompt else None,
+    }
+
+
+def alike(name: str, value: float) -> dict[str, Any]:
+    """Return the spread of what is the same for all."""
+    return {f"{name}_{what}": value for what in ("mean", *(f"p{p}" for p in PERCENTILES))}
+
+
+def _spread(name: str, values: Floats) -> dict[str, Any]:
+    if not len(values):
+        return {}
+    found = np.percentile(values, PERCENTILES)
+    return {f"{name}_mean": values.mean()} | {
+        f"{name}_p{p}": v for p, v in zip(PERCENTILES, found, strict=True)
+    }
+
+
+def _between_tokens(trace: Trace, it: Iterations) -> dict[str, Any]:
+    """Return the spread of times between tokens: of all steps, each as often as it has sequences.
+
+    A wait that came before a step makes it longer for those that waited.
+    """
+    decoding = it.decode_sequences > 0
+    times = (it.end - it.start)[decoding] / it.steps[decoding]
+    counts = (it.steps * it.decode_sequences)[decoding].astype(np.float64)
+    if trace.service is not None and len(trace.service.gaps[0]):
+        gaps, many = trace.service.gaps
+        times = np.concatenate((times, gaps))
+        counts = np.concatenate((counts, many))
+    if not len(times):
+        return {}
+    order = np.argsort(times, kind="stable")
+    times, counts = times[order] * 1e3, np.cumsum(counts[order])
+    total = counts[-1]
+    mean = float((times * np.diff(counts, prepend=0.0)).sum() / total)
+    found = times[np.searchsorted(counts, np.array(PERCENTILES) / 100 * total)]
+    return {"itl_ms_mean": mean} | {
+        f"itl_ms_p{p}": v for p, v in zip(PERCENTILES, found, strict=True)
+    }
+
+
+def _load(trace: Trace, it: Iterations) -> dict[str, Any]:
+    service = trace.service
+    if service is None or not len(it.start):
+        return {}
+    seconds = it.end - it.start
+    busy = float(seconds.sum()) or 1.0
+    row: dict[str, Any] = {
+        "running_mean": float((it.running * seconds).sum()) / busy,
+        "running_max": float(it.running.max()),
+        "swapped_blocks": service.swapped,
+        "replicas_mean": service.there * max(1, trace.plan.replicas),
+    }
+    if service.blocks < 1 << 50:
+        row |= {
+            "kv_used_mean": float((it.kv_blocks * seconds).sum()) / busy / service.blocks,
+            "kv_used_max": float(it.kv_blocks.max()) / service.blocks,
+        }
+    return row
+
+
+def _attained(w: Workload, requests: Requests) -> float | None:
+    """Return the share of requests that met every target of the scenario."""
+    good = np.ones(len(requests.arrived), dtype=bool)
+    targets = (w.slo_ttft_s, w.slo_tpot_s, w.slo_latency_s)
+    if all(t is None for t in targets):
+        return None
+    if w.slo_ttft_s is not None:
+        good &= requests.first_token - requests.arrived <= w.slo_ttft_s
+    if w.slo_tpot_s is not None:
+        rest = np.maximum(requests.output - 1, 1)
+        good &= (requests.finished - requests.first_token) / rest <= w.slo_tpot_s
+    if w.slo_latency_s is not None:
+        good &= requests.finished - requests.arrived <= w.slo_latency_s
+    return float(good.mean())
