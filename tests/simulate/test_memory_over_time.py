@@ -9,6 +9,7 @@ from tests.simulate.hand_plans import plan, scenario
 from llamasim.plan.spec import CommWork, Group
 from llamasim.simulate import run
 from llamasim.simulate.levels import of_changes, of_spans, peak
+from llamasim.simulate.memory import measures
 from llamasim.simulate.trace import CATEGORIES, Trace
 
 TRAINING = {"mode": "training"}
@@ -108,3 +109,52 @@ def test_the_peak_is_of_the_sum_not_the_sum_of_peaks() -> None:
     early = of_spans(np.array([0.0]), np.array([1.0]), np.array([3.0]))
     late = of_spans(np.array([1.0]), np.array([2.0]), np.array([4.0]))
     assert peak({"a": early, "b": late}) == (4.0, {"a": 0.0, "b": 4.0})
+
+
+@pytest.mark.parametrize(
+    ("life", "top"),
+    [("run", 10 + 10), ("step_end", 11), ("layer_end", 10 + 1)],
+)
+def test_gradients_come_as_activations_go(life: str, top: float) -> None:
+    """Ten blocks, each of which keeps as much as its gradients take (1 unit). Held for the run,
+    gradients stand beside all activations; made in the backward pass, each comes when as much has
+    gone; updated at once, one is there.
+    """
+    unit = 2048.0 * 4096
+    made = plan(
+        layers=10, grad_bytes=unit, grad_life=life, transient_per_token=0.0, optimizer_bytes=0.0,
+        weight_bytes=0.0, schedule={"micro_batches": 1},
+    )
+    fit = run(made, scenario(**TRAINING)).fits[0]
+    assert fit.allocated_bytes / unit == pytest.approx(top)
+
+
+def test_a_second_micro_batch_finds_the_gradients_of_the_first() -> None:
+    unit = 2048.0 * 4096
+    made = plan(
+        layers=10, grad_bytes=unit, grad_life="step_end", transient_per_token=0.0,
+        optimizer_bytes=0.0, weight_bytes=0.0, schedule={"micro_batches": 2},
+    )
+    assert run(made, scenario(**TRAINING)).fits[0].allocated_bytes / unit == pytest.approx(20)
+
+
+def test_an_allocator_gives_back_what_it_holds_unused() -> None:
+    """A loss of a half does not make a step fail that fits without it."""
+    made = plan(schedule={"micro_batches": 1})
+    runtime = {"fragmentation": 0.5, "reserve_bytes": 0.0, "memory_share": 1.0}
+    need = run(made, scenario(runtime=runtime, **TRAINING)).fits[0]
+    assert need.peak_bytes > need.allocated_bytes
+    tight = run(made, scenario(memory=need.allocated_bytes * 1.01, runtime=runtime, **TRAINING))
+    assert tight.fits[0].fits
+    assert tight.fits[0].peak_bytes == pytest.approx(need.allocated_bytes * 1.01)
+
+
+def test_programs_report_three_kinds_of_peak() -> None:
+    """10 % of what moves is lost, and gathered weights of another stream stay reserved."""
+    given = scenario(runtime={"fragmentation": 0.1, "reserve_bytes": 1e9}, **TRAINING)
+    made = plan(schedule={"micro_batches": 1})
+    fit = run(made, given).fits[0]
+    found = measures(fit, given)
+    moving = 2048.0 * 4096 + 4096.0 * 4096
+    assert found["reserved"] - found["allocated"] == pytest.approx(0.1 * moving)
+    assert found["device"] - found["reserved"] == pytest.approx(1e9)

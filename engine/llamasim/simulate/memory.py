@@ -231,20 +231,30 @@ def host_activations(plan: Plan, rank: RankClass, stage: Stage) -> float:
     return peak({"activations": level})[0]
 
 
-def with_reserve(levels: Mapping[str, Level], scenario: Scenario) -> dict[str, Level]:
+def with_reserve(
+    levels: Mapping[str, Level], scenario: Scenario, *, gives_back: bool = False
+) -> dict[str, Level]:
     """Add what the runtime keeps for itself and what its allocator loses.
 
     The loss is a share of what comes and goes; what is allocated once does not fragment. Gathered
     weights are allocated on a stream of their own, whose memory no other stream uses meanwhile.
+    An allocator that `gives_back` frees what it holds unused before it fails (PyTorch's caching
+    allocator), so that it loses no more than there is room for.
     """
     runtime = scenario.runtime
     moving = {k: v for k, v in levels.items() if k in DYNAMIC}
     lost = runtime.fragmentation * (peak(moving)[0] if moving else 0.0)
-    reserve = constant(runtime.reserve_bytes + lost)
-    buffers = levels.get("buffers")
-    if buffers is not None:
-        reserve = Level(buffers.time, reserve.top + buffers.top - buffers.bytes)
-    return {**levels, "reserve": reserve}
+    buffers = levels.get("buffers", constant(0.0))
+    unused = lost + buffers.top - buffers.bytes
+    if gives_back:
+        own = peak(levels)[0] + runtime.reserve_bytes
+        unused = np.minimum(unused, max(0.0, capacity(scenario) - own))
+    return {**levels, "reserve": Level(buffers.time, runtime.reserve_bytes + unused)}
+
+
+def capacity(scenario: Scenario) -> float:
+    """Return the bytes of a device that the runtime may use."""
+    return scenario.cluster.device.memory_bytes * scenario.runtime.memory_share
 
 
 def measures(fit: Fit, scenario: Scenario) -> dict[str, float]:
@@ -275,7 +285,7 @@ def fit(
     return Fit(
         index,
         total,
-        device.memory_bytes * scenario.runtime.memory_share,
+        capacity(scenario),
         at,
         host,
         cluster.host.memory_bytes,

@@ -30,7 +30,7 @@ def train(plan: Plan, scenario: Scenario) -> Trace:
             training_levels(
                 plan, rank, Timeline.of(stage), scenario
             ),
-            scenario,
+            scenario, gives_back=True,
         )
         for rank, stage in zip(plan.ranks, outcome.stages, strict=True)
     ]

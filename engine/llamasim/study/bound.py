@@ -43,7 +43,8 @@ def memory_bound(plan: Plan, scenario: Scenario) -> tuple[Fit, ...]:
     lists = orders(schedule.pipeline, len(plan.ranks), schedule.chunks, schedule.micro_batches)
     levels = [
         with_reserve(
-            training_levels(plan, rank, _timeline(plan, order), scenario), scenario
+            training_levels(plan, rank, _timeline(plan, order), scenario), scenario,
+            gives_back=True,
         )
         for rank, order in zip(plan.ranks, lists, strict=True)
     ]

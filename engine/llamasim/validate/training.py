@@ -65,9 +65,12 @@ def _with_implied(row: Row) -> Row:
     whether several query heads share keys and values.
     """
     split = (row.number("tp") or 1) * (row.number("pp") or 1)
+    stages = row.number("pp") or 1
+    before = (row.number("layers") or 0) * (stages - 1) / stages
     grouped = (row.number("kv_heads") or 0) < (row.number("heads") or 0)
     return attrs.evolve(row, texts={
         **row.texts, "replicas": f"{(row.number('n_gpus') or 1) / split:g}",
+        "layers_before_last_stage": f"{before:g}",
         "grouped": "1" if grouped and row.texts.get("kv_heads") else "0",
     })
 
@@ -120,11 +123,11 @@ def _cluster(columns: Map[str, str]) -> Cluster:
     if link is None or host is None:
         raise UnsupportedError(f"no host or host link is known for `{device.id}`")
     inner = catalog.get_fabric(device.peer) if device.peer else link
+    if inner is None or inner.kind == "host":
+        inner = link  # through the host
     outer = _outer(columns, device, per_node) if nodes > 1 else None
     return Cluster(device, nodes, per_node, inner, outer, host, link)
 
-    if inner is None or inner.kind == "host":
-        inner = link  # through the host
 
 def _joined(device: Device, devices: int, per_node: int) -> int:
     """Return how many devices one fast fabric joins: a node's, or most of a rack's where NVLink
