@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from llamasim.plan.casts import with_casts
+from llamasim.plan.beside import with_casts
 from llamasim.plan.communication import (
     backward_of,
     exchanges,
