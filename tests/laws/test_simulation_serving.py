@@ -38,7 +38,9 @@ def runs(draw: st.DrawFn) -> tuple[Any, Any]:
     schedule |= draw(st.sampled_from((
         {}, {}, {"rows": 4.0, "tokens_out": 2.5}, {"cache": "prefix"}, {"cache": "prefix"},
         {"prompts": "whole", "token_budget": 2048}, {"mixing": "apart"}, {"reserve": "request"},
-        {"swap_bytes": 1e6}, {"mixing": "apart", "swap_bytes": 1e9},
+        {"cache": "prefix", "reserve": "request"},
+        {"cache": "prefix", "rows": 4.0, "tokens_out": 2.5}, {"swap_bytes": 1e6},
+        {"mixing": "apart", "swap_bytes": 1e9},
     )))
     schedule["routing"] = draw(st.sampled_from(("round_robin", "least_outstanding", "prefix")))
     schedule |= draw(st.sampled_from((

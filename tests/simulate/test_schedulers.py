@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.scenarios_for_tests import scenario, use
 from tests.simulate.hand_plans import plan, serving
 
+from llamasim.plan import compile_plan
+from llamasim.scenario.spec import Arrivals
 from llamasim.simulate import run
 from llamasim.simulate.trace import Iterations, Requests, Service, Trace
 
@@ -142,3 +145,27 @@ def test_caches_go_over_one_link_one_after_another() -> None:
     assert service.sent == pytest.approx(3 * each, rel=0.02)
     assert (r.finished > r.first_token + each).all()
     assert r.finished[1] - r.finished[0] == pytest.approx(each, rel=0.3)
+
+
+@pytest.mark.parametrize("schedule", [
+    {"reserve": "request"}, {"rows": 4.0, "tokens_out": 2.5}, {"mixing": "apart"},
+])
+def test_beginnings_are_shared_whatever_is_set_aside(schedule: dict[str, Any]) -> None:
+    given = serving("poisson", 60, rate=200.0, prompt=600, output=20, shared_prefix=512,
+                    memory=room(6000))
+    r, _, service = parts(run(made(cache="prefix", **schedule), given))
+    assert (r.cached > 0).sum() >= 55
+    assert service.blocks == 6000 // 16
+
+
+@pytest.mark.parametrize("uses", [
+    ("serving.batching.static_batching", "serving.cache.prefix_cache"),
+    ("serving.batching.inflight_batching", "serving.cache.swap_preemption"),
+    ("serving.cache.contiguous_cache", "serving.cache.swap_preemption"),
+    ("serving.replicas.prefix_router",),
+])
+def test_what_would_mean_nothing_is_refused(uses: tuple[str, ...]) -> None:
+    one = scenario(*(use(u) for u in uses), devices=2, runtime="vllm", mode="inference",
+                   arrivals=Arrivals("poisson", 9, rate=1.0), shared_prefix=100)
+    _, said = compile_plan(one)
+    assert [d.code for d in said if d.is_error] == ["E0417"]

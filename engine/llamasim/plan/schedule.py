@@ -27,6 +27,10 @@ def schedule_of(
     if refused is not None:
         return None, [refused]
     count = workload.global_batch // (replicas * micro_batch) if training else 1
+    serving = _serving(applied, scenario.runtime)
+    refused = _disagreeing(scenario, serving, replicas)
+    if refused is not None:
+        return None, [refused]
     host = applied.step.get(("forward" if training else "decode", "cost.host"), Merged())
     return Schedule(
         pipeline=pipeline,
@@ -40,7 +44,7 @@ def schedule_of(
         tokens_out=cell("schedule.tokens_out", 1.0, "decode"),
         host_scale=host.scale,
         host_add_s=host.add,
-        **_serving(applied, scenario.runtime),
+        **serving,
     ), []
 
 
@@ -67,15 +71,43 @@ def _serving(applied: Applied, runtime: Runtime) -> dict[str, Any]:
     }
 
 
+def _disagreeing(
+    scenario: Scenario, cells: dict[str, Any], replicas: int
+) -> Diagnostic | None:
+    """Return why policies of a server do not go together, each of which would mean nothing."""
+    batch, aside = cells["admission"] == "batch", cells["reserve"] != "grown"
+    aside = aside or cells["cache"] == "contiguous"
+    found = next((words for wrong, words in (
+        (batch and cells["cache"] == "prefix",
+         ("beginnings are not shared where a batch stays together", "its requests start at once")),
+        (batch and (cells["prompts"] == "whole" or cells["mixing"] == "apart"),
+         ("a batch that stays together has its prompts first anyhow", "nothing joins it later")),
+        ((batch or aside) and cells["swap_bytes"] > 0,
+         ("nothing is ever swapped where the cache is set aside", "no request has to give way")),
+        (cells["routing"] == "prefix" and cells["cache"] != "prefix",
+         ("no replica has the beginning of a prompt cached", "no cache keeps any")),
+        (cells["replicas_least"] > replicas,
+         (f"{cells['replicas_least']} replicas cannot always be open where there are {replicas}",
+          "the cluster has room for no more")),
+    ) if wrong), None)
+    if found is None:
+        return None
+    span = scenario.spans.get("use") or scenario.spans.get("workload")
+    return Diagnostic(
+        "E0417", found[0], (Label(span, "these techniques"),) if span else (), why=found[1],
+        help=("leave one of them out; `llamasim plan` shows which technique sets what",),
+    )
+
+
 def _refused(
     applied: Applied, scenario: Scenario, micro_batch: int, pipeline: str, prefill: int
 ) -> Diagnostic | None:
     """Return why this schedule cannot be run."""
     workload, replicas = scenario.workload, applied.mesh.size(REMAINDER)
     if workload.mode == "training" and workload.global_batch % (replicas * micro_batch):
-        return _does_not_divide(scenario, replicas, micro_batch)
+        return does_not_divide(scenario, replicas, micro_batch)
     if pipeline == "zero_bubble" and applied.chunks > 1:
-        return _one_chunk(scenario, applied.chunks)
+        return one_chunk(scenario, applied.chunks)
     return _pools(scenario, prefill, replicas)
 
 
@@ -94,7 +126,8 @@ def _pools(scenario: Scenario, prefill: int, replicas: int) -> Diagnostic | None
     return None
 
 
-def _one_chunk(scenario: Scenario, chunks: int) -> Diagnostic:
+def one_chunk(scenario: Scenario, chunks: int) -> Diagnostic:
+    """Return that a schedule takes one chunk a stage."""
     span = scenario.spans.get("use") or scenario.spans.get("workload")
     return Diagnostic(
         "E0415", f"a zero-bubble schedule takes one chunk a stage, and here are {chunks}",
@@ -104,7 +137,8 @@ def _one_chunk(scenario: Scenario, chunks: int) -> Diagnostic:
     )
 
 
-def _does_not_divide(scenario: Scenario, replicas: int, micro_batch: int) -> Diagnostic:
+def does_not_divide(scenario: Scenario, replicas: int, micro_batch: int) -> Diagnostic:
+    """Return that the global batch is no whole number of micro-batches for each replica."""
     batch = scenario.workload.global_batch
     span = scenario.spans.get("workload.global_batch") or scenario.spans.get("workload")
     unit = replicas * micro_batch

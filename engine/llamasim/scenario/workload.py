@@ -11,7 +11,7 @@ from llamasim.scenario import problems
 from llamasim.scenario.arrivals import read_arrivals, read_length, recorded_length
 from llamasim.scenario.fields import FIELDS, children
 from llamasim.scenario.nodes import Mapping, Node
-from llamasim.scenario.spec import Length, Workload
+from llamasim.scenario.spec import Arrivals, Length, Workload
 from llamasim.scenario.values import Reading, place, read_keys, what_is
 
 _USUAL: tuple[tuple[Literal["prompt", "output"], Length], ...] = (
@@ -92,18 +92,36 @@ def _inference(reading: Reading, values: dict[str, Any], node: Mapping) -> Workl
             "one batch", why="with arrivals, the server decides how many sequences run together",
             help=("delete `batch`, or limit it with `arrivals: {process: closed, concurrency: "
                   f"{values.get('batch', 8)}}}`",)))
+    shared = _shared(reading, values, node, arrivals)
     whole = math.ceil(prompt.mean + output.mean)
     if "sequence" not in values:
         reading.inferred["workload.sequence"] = f"{whole} tok, mean prompt + mean output"
     workload = Workload(
         mode="inference", dtype=values.get("dtype", "bf16"),
         sequence=values.get("sequence", whole), batch=values.get("batch", 1), prompt=prompt,
-        output=output, arrivals=arrivals, shared_prefix=values.get("shared_prefix", 0),
+        output=output, arrivals=arrivals, shared_prefix=shared,
         prefixes=values.get("prefixes", 1), slo_ttft_s=slo.get("ttft"), slo_tpot_s=slo.get("tpot"),
         slo_latency_s=slo.get("latency"),
     )
     _check_room(reading, workload, node)
     return workload
+
+
+def _shared(
+    reading: Reading, values: dict[str, Any], node: Mapping, arrivals: Arrivals | None
+) -> int:
+    """Return the first tokens that prompts share; recorded ones say themselves which blocks."""
+    recording = arrivals.recording if arrivals is not None else None
+    if recording is None or recording.blocks is None:
+        given: int = values.get("shared_prefix", 0)
+        return given
+    for key in ("shared_prefix", "prefixes"):
+        if (entry := node.get(key)) is not None:
+            reading.add(problems.error(
+                "E0512", f"`workload.{key}` has no meaning beside recorded blocks", entry.key.span,
+                "known already", why=f"`{recording.name}` says which blocks its prompts share",
+                help=("delete it",)))
+    return recording.block
 
 
 def _slo(reading: Reading, values: dict[str, Any], node: Mapping) -> dict[str, float]:

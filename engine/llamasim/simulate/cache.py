@@ -118,7 +118,7 @@ class Cache:
 
     def close(self, request: int) -> None:
         """Give a sequence's blocks back."""
-        count = self._held.pop(request)
+        count = kept = self._held.pop(request)
         base = self._base.pop(request, None)
         if base is not None:
             length = base + self.step * self.growth
@@ -129,8 +129,12 @@ class Cache:
                 if self.prefixes:
                     count -= self.prefixes.held(request)
                 self._join(int(base) % self.block, -1)
+                kept = count
+            elif self.prefixes:
+                # Of what was set aside, only what was filled is worth keeping.
+                kept = min(count, -int(-length // self.block) - self.prefixes.held(request))
         if self.prefixes:
-            count += self.prefixes.leave(request, count)
+            count += self.prefixes.leave(request, kept)
         self.used -= count
         self.freed += count
 

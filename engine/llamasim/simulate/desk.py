@@ -58,8 +58,8 @@ class Serves(Protocol):
     def refuses(self, request: int) -> str:
         """Return why a request can never be served here; empty where it can."""
 
-    def match(self, request: int) -> int:
-        """Return the tokens of a request's prompt that are cached here."""
+    def match(self, request: int) -> float:
+        """Return the share of a request's prompt that is cached here."""
 
 
 #: From a request and the servers to the one that serves it.
@@ -195,29 +195,26 @@ def least_outstanding() -> Route:
     return route
 
 
-#: Requests by which, and times by which, a server may have more than the least busy one before
-#: what it has cached no longer counts.
-LEAD, TIMES = 32, 1.5
+#: Requests by which, and times by which, the busiest server may exceed the least busy one before
+#: what is cached no longer counts; and the share of a prompt that must be cached to count.
+LEAD, TIMES, MATCH = 32, 1.5, 0.5
 
 
 def by_prefix() -> Route:
-    """Return a route to where most of a prompt is cached, unless too many requests are there.
+    """Return a route to where most of a prompt is cached, if much of it is and loads are even.
 
     After SGLang's router: the longest match while loads are even, else the least busy server.
     """
 
     def route(request: int, servers: list[Serves]) -> int:
         counts = [s.outstanding for s in servers]
-        least = min(counts)
-        best = counts.index(least)
-        most = 0
-        for number, server in enumerate(servers):
-            if counts[number] - least > LEAD and counts[number] > TIMES * least:
-                continue
-            found = server.match(request)
-            if found > most:
-                best, most = number, found
-        return best
+        least, most = min(counts), max(counts)
+        if most - least <= LEAD or most <= TIMES * least:
+            matches = [s.match(request) for s in servers]
+            best = max(matches)
+            if best > MATCH:
+                return min((c, n) for n, c in enumerate(counts) if matches[n] == best)[1]
+        return counts.index(least)
 
     return route
 

@@ -62,7 +62,7 @@ class Shop:
         schedule, space = self.plan.schedule, self.space
         reserve = (schedule.admission == "batch" or schedule.cache == "contiguous"
                    or schedule.reserve != "grown" or schedule.tokens_out != 1)
-        prefixes = Prefixes(space.block, parts) if parts is not None and not reserve else None
+        prefixes = Prefixes(space.block, parts) if parts is not None else None
         context = self.scenario.workload.sequence if schedule.reserve == "context" else 0
         return Cache(space.blocks // len(self.plan.ranks), space.block, schedule.tokens_out,
                      reserve=reserve, context=context, prefixes=prefixes)

@@ -90,9 +90,10 @@ class Server(Roster):
                     " of an iteration, and prompts are not cut")
         return ""
 
-    def match(self, request: int) -> int:
-        """Return the tokens of a request's prompt that are cached here."""
-        return self.cache.known(request, self.book.prompt[request])
+    def match(self, request: int) -> float:
+        """Return the share of a request's prompt that is cached here."""
+        prompt = self.book.prompt[request]
+        return self.cache.known(request, prompt) / prompt
 
     def submit(self, request: int, now: float) -> None:
         """Take a request in."""
