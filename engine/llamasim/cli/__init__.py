@@ -13,6 +13,7 @@ from llamasim import __version__
 COMMANDS = {
     "run": "Simulate scenarios and print what they come to.",
     "plan": "Show what each technique changes, before any time is simulated.",
+    "diff": "Say why two runs differ, by cause.",
     "explain": "Derive a value, say why a technique is not used, or explain an error's code.",
     "capacity": "Find the highest rate of arrivals that a server takes within its targets.",
     "optimize": "Try a scenario's choices and recommend.",

@@ -113,7 +113,7 @@ def _time(tables: Mapping[str, Any], s: Row) -> list[str]:
     costs = [c for c in tables["costs"].to_pylist() if c["share"] > 5e-5]
     lines = [f"Time: {seconds(s['makespan_s'])}, mean over devices"]
     rows = [
-        (_cause(c["cause"]), seconds(c["seconds"]), f"{c['share']:.1%}", bar(c["share"]))
+        (cause_name(c["cause"]), seconds(c["seconds"]), f"{c['share']:.1%}", bar(c["share"]))
         for c in sorted(costs, key=lambda c: -c["seconds"])
     ]
     lines += columns(rows, right="12").splitlines()
@@ -126,7 +126,8 @@ _CAUSES = {"bubble": "pipeline bubble", "reduce": "waiting for gradient reductio
            "compute": "computing", "idle": "idle (no request)"}
 
 
-def _cause(cause: str) -> str:
+def cause_name(cause: str) -> str:
+    """Return in words what a device did or waited for."""
     if cause.startswith("collective:"):
         return f"waiting for collectives over {cause.removeprefix('collective:')}"
     return _CAUSES.get(cause, cause)

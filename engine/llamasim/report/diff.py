@@ -1,0 +1,66 @@
+"""Two runs compared, as text: what changed, by cause, and what the scenarios say differently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llamasim.report.layout import WIDTH, columns, gib, seconds
+from llamasim.report.summary import cause_name
+from llamasim.study.diff import COMPUTE, Diff, Part
+
+#: Parts smaller than this share of the larger whole are told together.
+LEAST = 0.002
+#: Changes below this share of the whole are those of rounding.
+SAME = 1e-9
+
+
+def diff_text(found: Diff, first: str, second: str) -> str:
+    """Return the comparison of two runs."""
+    lines = [f"{first} -> {second}", ""]
+    lines += _table("Time", found.time, found.seconds, _time_of, (first, second))
+    lines += ["", *_table("Memory of the fullest device", found.memory, found.bytes, _size_of,
+                          (first, second))]
+    if found.said:
+        lines += ["", "What the scenarios say differently"]
+        for where, a, b in found.said:
+            lines += [f"  {where}"[:WIDTH], f"    {a}"[:WIDTH], f"    -> {b}"[:WIDTH]]
+    else:
+        lines += ["", "The scenarios say the same."]
+    return "\n".join(lines)
+
+
+def _table(
+    title: str, parts: Sequence[Part], whole: Part, show: object, names: tuple[str, str]
+) -> list[str]:
+    assert callable(show)
+    least = LEAST * max(whole.first, whole.second)
+    large = [p for p in parts if max(p.first, p.second) >= least]
+    small = [p for p in parts if max(p.first, p.second) < least]
+    if small:
+        large.append(Part("the rest", sum(p.first for p in small), sum(p.second for p in small)))
+    head = (title, names[0][:16], names[1][:16], "change", "of the whole")
+    rows = [head, *(_row(p, whole, show) for p in (*large, Part("all", whole.first, whole.second)))]
+    return columns(rows, right="1234", indent=0).splitlines()
+
+
+def _row(part: Part, whole: Part, show: object) -> tuple[str, ...]:
+    assert callable(show)
+    share = part.change / whole.first if whole.first else 0.0
+    same = abs(part.change) < SAME * max(whole.first, whole.second)
+    change = f"{'+' if part.change > 0 else '-'}{show(abs(part.change))}"
+    return (f"  {words(part.cause)}", show(part.first), show(part.second),
+            *(("0", "") if same else (change, f"{share:+.1%}")))
+
+
+def words(cause: str) -> str:
+    """Return a cause in words."""
+    head, _, what = cause.partition(": ")
+    return f"computing: {what}" if head == COMPUTE and what else cause_name(cause)
+
+
+def _time_of(value: float) -> str:
+    return seconds(value)
+
+
+def _size_of(value: float) -> str:
+    return gib(value)
