@@ -44,7 +44,8 @@ def inference_scenario(row: Row, mapping: Mapping) -> Scenario:
 
 def _uses(mapped: Mapped, name: str) -> tuple[Use, ...]:
     span = Span(Source(name, ""), 1, 1, 1, 1)
-    return tuple(Use(t.rsplit(".", 1)[-1], t, args, span) for t, args in mapped.uses.items())
+    return tuple(Use(t.rsplit(".", 1)[-1], t, args, span, scope=mapped.scopes.get(t))
+                 for t, args in mapped.uses.items())
 
 
 def _changed(model: Model, columns: Map[str, str]) -> Model:

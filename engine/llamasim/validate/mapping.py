@@ -30,6 +30,7 @@ class Mapped:
     Attributes:
         columns: the row's texts with blanks filled.
         uses: techniques with their parameters.
+        scopes: what narrows a technique, where something does.
         refused: why the row cannot be expressed, if it cannot.
 
     """
@@ -37,6 +38,7 @@ class Mapped:
     columns: Map[str, str]
     uses: Map[str, Map[str, bool | str | Quantity]]
     refused: str = ""
+    scopes: Map[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -61,11 +63,13 @@ class Mapping:
         for entry in self._entries("refuse"):
             if matches(entry.get("when", {}), columns):
                 return Mapped(columns, {}, entry["because"])
+        used = [e for e in self._entries("use") if matches(e.get("when", {}), columns)]
         uses = {
             entry["technique"]: {k: _argument(v, columns) for k, v in entry.get("args", {}).items()}
-            for entry in self._entries("use") if matches(entry.get("when", {}), columns)
+            for entry in used
         }
-        return Mapped(columns, uses)
+        scopes = {e["technique"]: str(e["scope"]) for e in used if "scope" in e}
+        return Mapped(columns, uses, scopes=scopes)
 
     def _entries(self, name: str) -> Iterable[Map[str, Any]]:
         found: Iterable[Map[str, Any]] = self.tables.get(name, ())
