@@ -16,7 +16,7 @@ import numpy as np
 from llamasim.simulate.goodput.job import Job
 
 #: Terms that are summed one by one; longer sums become an integral.
-_TERMS = 4000
+_TERMS = 1000
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -48,7 +48,7 @@ def _kept(job: Job, period: float) -> float:
         times = first + period * np.arange(1, math.ceil(terms) + 1)
         return float(np.exp(-((times / job.scale_s) ** job.shape)).sum())
     # The trapezoidal rule, the other way about.
-    x = first + (far - first) * np.linspace(0, 1, 20001) ** 3
+    x = first + (far - first) * np.linspace(0, 1, 4001) ** 3
     y = np.exp(-((x / job.scale_s) ** job.shape))
     whole = float(((y[1:] + y[:-1]) / 2 * np.diff(x)).sum())
     return whole / period - float(y[0]) / 2
@@ -107,16 +107,17 @@ def in_steps(job: Job, interval_s: float, *, up: bool = False) -> float:
 def best_interval(job: Job) -> float:
     """Return the interval of whole steps whose expected goodput is largest."""
     shortest = shortest_interval(job)
-    low, high = math.log(shortest), math.log(max(shortest, min(job.work_s, 20 * job.mtbf_s)))
-    while high - low > 1e-4:
+    longest = max(shortest, min(job.work_s, 20 * job.mtbf_s))
+    low, high = math.log(shortest), math.log(longest)
+    while high - low > 1e-3:
         left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
         if expected_goodput(job, math.exp(left)) >= expected_goodput(job, math.exp(right)):
             high = right
         else:
             low = left
     guess = math.exp((low + high) / 2) / job.step_s
-    steps = {max(math.floor(guess) + d, 1) * job.step_s for d in range(-2, 4)}
-    near = sorted({in_steps(job, max(s, shortest)) for s in steps})
+    steps = [(math.floor(guess) + d) * job.step_s for d in range(-2, 4)]
+    near = sorted({in_steps(job, max(s, shortest)) for s in (*steps, longest)})
     return max(near, key=lambda s: expected_goodput(job, s))
 
 

@@ -17,7 +17,7 @@ from llamasim.scenario.reliability import Stragglers
 from llamasim.simulate.trace import Floats
 
 #: Numbers of slow devices that are told apart, and points of the quadrature.
-_COUNTS, _POINTS = 41, 1201
+_COUNTS, _POINTS = 21, 1201
 #: How many standard deviations matter.
 _FAR = 8.0
 
