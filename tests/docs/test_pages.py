@@ -31,7 +31,7 @@ def test_a_page_can_be_followed(page: str, folder: Path) -> None:
     printed = ""
     for fence in fences(page):
         kind, *info = fence.info.split() or [""]
-        if kind == "yaml":
+        if kind == "yaml" or (kind == "text" and info):
             (folder / info[0]).write_text(fence.text)
         elif kind == "rules":
             written = folder / f"{module_of(fence)}.rules"
