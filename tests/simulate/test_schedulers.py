@@ -13,6 +13,7 @@ from llamasim.plan import compile_plan
 from llamasim.scenario.spec import Arrivals
 from llamasim.simulate import run
 from llamasim.simulate.trace import Iterations, Requests, Service, Trace
+from llamasim.tables.latency import latency_row
 
 #: Bytes of a token's cache and of the weights, of eight layers.
 TOKEN, WEIGHTS, STEP = 8 * 4096.0, 8 * 2048.0 * 1024, 4096.0 * 2048
@@ -56,8 +57,10 @@ def test_prompts_apart_hold_up_the_tokens_of_others() -> None:
     assert not ((it.prefill_tokens > 0) & (it.decode_sequences > 0)).any()
     prefill = it.end[it.prefill_tokens > 0] - it.start[it.prefill_tokens > 0]
     assert len(prefill) == 2
-    assert service.gaps[0].tolist() == pytest.approx([prefill[1]])
-    assert service.gaps[1].tolist() == [1]
+    at = int(np.flatnonzero(it.start >= it.end[it.prefill_tokens > 0][1] - 1e-12)[0])
+    step = (it.end[at] - it.start[at]) / it.steps[at]
+    assert service.gaps[0].tolist() == pytest.approx([step, prefill[1] + step])
+    assert service.gaps[1].tolist() == [-1, 1]
     assert r.admitted[1] < r.finished[0]
 
 
@@ -145,6 +148,17 @@ def test_caches_go_over_one_link_one_after_another() -> None:
     assert service.sent == pytest.approx(3 * each, rel=0.02)
     assert (r.finished > r.first_token + each).all()
     assert r.finished[1] - r.finished[0] == pytest.approx(each, rel=0.3)
+
+
+@pytest.mark.parametrize("schedule", [{"mixing": "apart"}, {}, {"token_budget": 64}])
+def test_times_between_tokens_fill_the_time_from_first_to_last(schedule: dict[str, Any]) -> None:
+    """Summed over all gaps of all requests, they are the sum of (last token - first token)."""
+    trace = run(made(**schedule), serving("poisson", 80, rate=300.0, prompt=200.0, output=30.0))
+    r, _, _ = parts(trace)
+    gaps = int((r.output - 1).sum())
+    mean = latency_row(trace, r)["itl_ms_mean"] / 1e3
+    assert r.preemptions.sum() == 0
+    assert mean * gaps == pytest.approx((r.finished - r.first_token).sum(), rel=1e-9)
 
 
 @pytest.mark.parametrize("schedule", [

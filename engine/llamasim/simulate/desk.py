@@ -20,7 +20,8 @@ class Book:
     """Times of all requests; -1 where something has not happened.
 
     Attributes:
-        gaps: (seconds, how many) of waits for a further token that no decode step alone explains.
+        gaps: (seconds, how many) of waits for a further token that no decode step alone explains;
+            less than none of a step that such a wait was part of.
 
     """
 

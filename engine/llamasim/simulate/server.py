@@ -72,9 +72,8 @@ class Server(Roster):
     _queue: int = attrs.field(init=False, default=0)
     _prefilled: int = attrs.field(init=False, default=0)
     _inside: bool = attrs.field(init=False, default=False)
-    #: Seconds since the last decode step in which decoding requests stood still.
-    _stall: float = attrs.field(init=False, default=0.0)
-    _stalled: int = attrs.field(init=False, default=0)
+    #: Iterations since the last decode step: decoding requests that stood still, and how long.
+    _stalls: list[tuple[int, float]] = attrs.field(init=False, factory=list)
 
     # --- requests come -----------------------------------------------------------------------
 
@@ -258,13 +257,10 @@ class Server(Roster):
         now = self.now = begin + self._extra + self._seconds
         if decoding:
             cache.advance(self._steps)
-            if self._stall:
-                self.book.gaps.append((self._stall, self._stalled))
-                self._stall = 0.0
+            if self._stalls:
+                self._note_stalls((now - begin) / self._steps)
         elif self._due:
-            # Those that join later have not waited as long; they are counted from the first on.
-            self._stalled = self._stalled if self._stall else len(self._due)
-            self._stall += now - begin
+            self._stalls.append((len(self._due), now - begin))
         fresh = self.rows.fresh
         fresh.append((
             begin, now, self._steps, self._prefilled, decoding, self._cached, self._queue,
@@ -282,6 +278,15 @@ class Server(Roster):
         while finish and finish[0][0] <= step:
             if self._finish_top() <= step:
                 self._complete(heapq.heappop(finish)[1])
+
+    def _note_stalls(self, step: float) -> None:
+        """Note how long decoding requests stood still before a step, by when they joined."""
+        before, left = 0, sum(seconds for _, seconds in self._stalls)
+        for count, seconds in self._stalls:
+            if count > before:
+                self.book.gaps += ((step, before - count), (left + step, count - before))
+            before, left = count, left - seconds
+        self._stalls.clear()
 
     def _account_run(self) -> None:
         costs, decoding = self.costs, self._decoding

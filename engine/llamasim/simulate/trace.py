@@ -104,7 +104,7 @@ class Service:
     Attributes:
         servers: schedulers, each with `blocks` blocks of the cache of `block` tokens.
         gaps: seconds of waits for a further token that no decode step alone explains, and for how
-            many tokens each.
+            many tokens each; less than none of a step that such a wait was part of.
         there: share of the time, over all replicas, in which they were there.
         replicas: (seconds, number) of replicas that took requests; empty where they all always did.
         swapped: blocks that went to the hosts' memory or came back.

@@ -85,7 +85,7 @@ def _spread(name: str, values: Floats) -> dict[str, Any]:
 def _between_tokens(trace: Trace, it: Iterations) -> dict[str, Any]:
     """Return the spread of times between tokens: of all steps, each as often as it has sequences.
 
-    A wait that came before a step makes it longer for those that waited.
+    A wait before a step makes it longer for those that waited.
     """
     decoding = it.decode_sequences > 0
     times = (it.end - it.start)[decoding] / it.steps[decoding]
@@ -96,11 +96,11 @@ def _between_tokens(trace: Trace, it: Iterations) -> dict[str, Any]:
         counts = np.concatenate((counts, many))
     if not len(times):
         return {}
-    order = np.argsort(times, kind="stable")
-    times, counts = times[order] * 1e3, np.cumsum(counts[order])
-    total = counts[-1]
-    mean = float((times * np.diff(counts, prepend=0.0)).sum() / total)
-    found = times[np.searchsorted(counts, np.array(PERCENTILES) / 100 * total)]
+    times, where = np.unique(times * 1e3, return_inverse=True)
+    each = np.bincount(where.reshape(-1), counts)
+    upto = np.cumsum(each)
+    mean = float((times * each).sum() / upto[-1])
+    found = times[np.searchsorted(upto, np.array(PERCENTILES) / 100 * upto[-1])]
     return {"itl_ms_mean": mean} | {
         f"itl_ms_p{p}": v for p, v in zip(PERCENTILES, found, strict=True)
     }
