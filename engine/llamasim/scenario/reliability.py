@@ -15,7 +15,9 @@ class Checkpointing:
         storage: bytes/s that the cluster's storage takes and gives in all; None: no limit of its
             own.
         node_storage: bytes/s between one node and the storage; None: no limit of its own.
-        pause_s: for which all devices stand still at each checkpoint, beside moving bytes.
+        pause_s: for which all devices stand still at each checkpoint, beside moving bytes; copying
+            a few hundred MB and what goes with it takes "several seconds" (arXiv:2402.15627,
+            section 4.4).
 
     """
 
@@ -50,12 +52,15 @@ class Reliability:
         device_mtbf_s, node_mtbf_s: mean time of one device, of one node, between failures that end
             the job; None: it has none.
         shape: of the Weibull distribution of the times between failures; 1 is exponential.
-        repair_share: share of failures that take a node out of service.
+        repair_share: share of failures that take a node out of service; 78 % of those of Llama 3
+            405B were of hardware (arXiv:2407.21783, section 3.3.4).
         planned_s: time between planned interruptions; None: there are none.
-        detection_s: from a failure to the decision to start again.
-        restart_s: from there until the job would train, without loading its state.
+        detection_s: from a failure to the decision to start again; a silent rank is given up after
+            300 s by NVIDIA's Resiliency Extension as its documentation sets it up.
+        restart_s: from there until the job would train, without loading its state; 5 minutes are
+            what arXiv:2410.21680 reckons with.
         spares: nodes that stand by; None: there is always another one.
-        repair_s: mean time until a failed node can be used again.
+        repair_s: mean time until a failed node can be used again; a day is an assumption.
         trials: how often the job is drawn.
 
     """
