@@ -107,6 +107,10 @@ _CELLS = (
          "How long a gradient's memory is held: for the whole run; from its backward pass to the "
          "end of the step; or only until its layer is updated, within the backward pass. Base: "
          "run.", kind="symbol", symbols=("run", "step_end", "layer_end")),
+    Cell("layout.updated_on", ("optimizer",), None, Stratum.LAYOUT, _SET,
+         "Where a weight is updated when its optimizer state lies elsewhere: by the host, where "
+         "gradients go, or on the device, which brings the state over and back. Base: host.",
+         kind="symbol", symbols=("host", "device")),
     Cell("kv.attended", ("kv_cache",), TOKEN, Stratum.LAYOUT, ("cap",),
          "Most cached tokens that a query reads, of those that the cache keeps. Base: all.",
          phased=True),

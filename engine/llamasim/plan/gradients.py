@@ -172,22 +172,26 @@ def update(locals_: Iterable[tuple[Local, int]], optimizer: str) -> tuple[Work, 
     Reads gradient, states and weight of every parameter that this device updates, writes states and
     weight; about twelve operations a parameter for Adam (arXiv:1412.6980, algorithm 1). States that
     lie elsewhere are updated by the host: gradients go there, weights come back (ZeRO-Offload,
-    arXiv:2101.06840), and what lies on disk passes through it.
+    arXiv:2101.06840), and what lies on disk passes through it; or by the device, to which states
+    come and from which they go back (paged optimizers, arXiv:2305.14314, section 3).
     """
-    totals: dict[str, Update] = {}
+    totals: dict[tuple[str, bool], Update] = {}
     for local, count in locals_:
         facts = local.facts
         for name, weight in facts.block.weights.items():
             if weight.tied or not facts.trainable(name):
                 continue
             away = facts.away("optimizer", name)
+            comes = facts.symbol("optimizer", name, "layout.updated_on", "host") == "device"
             for where, share in (("device", 1 - away.share), (away.where, away.share)):
                 if share > 0:
-                    key = totals.setdefault(where, Update(local))
-                    key.add(local, name, count * share, optimizer)
+                    key = (where, comes and where != "device")
+                    totals.setdefault(key, Update(local)).add(local, name, count * share, optimizer)
     works: list[Work] = []
     for where in ("device", "host", "disk"):
-        works += totals[where].works(where) if where in totals else []
+        for comes in (False, True):
+            if (where, comes) in totals:
+                works += totals[where, comes].works(where, comes=comes)
     return tuple(works)
 
 
@@ -224,13 +228,22 @@ class Update:
             self.flops += added
         elif added > 0:
             self.products[str(math)] = self.products.get(str(math), 0.0) + added
-        self.states += states
-        self.weights += 0.0 if local.facts.place("weight", name) == "host" else stored
-        self.gradients += 0.0 if local.facts.place("grad", name) == "host" else grads
+        self.states += states * local.over_link("optimizer", name)
+        if local.facts.place("weight", name) != "host":
+            self.weights += stored * local.over_link("weight", name)
+        if local.facts.place("grad", name) != "host":
+            self.gradients += grads * local.over_link("grad", name)
         self.hidden = min(self.hidden, hidden_share(local.facts, "optimizer", name, "optimizer"))
 
-    def works(self, where: str) -> list[Work]:
-        """Return the update, with the copies that it needs around it."""
+    def works(self, where: str, *, comes: bool) -> list[Work]:
+        """Return the update of states that lie somewhere, with the copies that it needs around it;
+        `comes` says that they come to the device for it.
+        """
+        if comes:
+            update = self.works("device", comes=False)
+            states = [self._copy(f"optimizer states {way}", where, self.states)
+                      for way in ("in", "out")]
+            return [states[0], *update, states[1]]
         # One host updates the shares of all its devices.
         sharing = 1 if where == "device" else self.local.on_one_host
         op = OpWork(
