@@ -30,7 +30,7 @@ class Checkpointing:
 
 @attrs.frozen
 class Stragglers:
-    """Devices that are slower than the others.
+    """Devices that are slower than healthy ones, whose own differences belong to the step.
 
     Attributes:
         share: of devices that are slow; which ones is drawn at each start of the job.
