@@ -176,7 +176,7 @@ def test_beginnings_are_shared_whatever_is_set_aside(schedule: dict[str, Any]) -
     ("serving.batching.static_batching", "serving.cache.prefix_cache"),
     ("serving.batching.inflight_batching", "serving.cache.swap_preemption"),
     ("serving.cache.contiguous_cache", "serving.cache.swap_preemption"),
-    ("serving.replicas.prefix_router",),
+    ("serving.replicas.prefix_router", "serving.batching.static_batching"),
 ])
 def test_what_would_mean_nothing_is_refused(uses: tuple[str, ...]) -> None:
     one = scenario(*(use(u) for u in uses), devices=2, runtime="vllm", mode="inference",
