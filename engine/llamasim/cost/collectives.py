@@ -16,6 +16,7 @@ from llamasim.cost.machine import Machine
 from llamasim.cost.records import CommCost
 from llamasim.cost.work import basis, cache_bytes
 from llamasim.plan.spec import CommWork, Group, StepShape
+from llamasim.units.many import each, larger, smaller
 
 #: Share of a ring's bandwidth that each device's port reaches when the switch reduces, and how much
 #: longer (in `ramp_bytes`) its start takes: every chunk waits for all devices. Fitted on 8 GiB and
@@ -120,12 +121,12 @@ def _level(fabric: Fabric, size: int, machine: Machine) -> Level:
     rate = fabric.bandwidth * fabric.efficiency
     if fabric.topology == "mesh" and machine.devices_per_node > 2:
         # Each pair has its own link: a group uses only the links among its members.
-        rate *= max(1, size - 1) / (machine.devices_per_node - 1)
+        rate *= larger(size - 1, 1) / (machine.devices_per_node - 1)
     elif fabric.topology == "shared":
         rate *= BRIDGE_PAIR if size <= 2 else BRIDGE_MANY
     return Level(
-        max(1, size), max(rate, 1.0), fabric.latency_s, fabric.base_latency_s, fabric.ramp_bytes,
-        fabric.reduces,
+        larger(size, 1), larger(rate, 1.0), fabric.latency_s, fabric.base_latency_s,
+        fabric.ramp_bytes, fabric.reduces,
     )
 
 
@@ -136,13 +137,17 @@ def _one_level(kind: str, size: float, level: Level) -> float:
         return _latency(level, n - 1) + level.moving(size * (n - 1) / n) + OWN_COPY * own
     own *= OWN_COPY_FUSED
     ring = _latency(level, 2 * (n - 1)) + level.moving(2 * size * (n - 1) / n) + own
-    tree = _latency(level, 2 * math.ceil(math.log2(n))) + level.moving(2 * size) + own
-    best = min(ring, tree)
+    tree = _latency(level, 2 * each(_doublings, n)) + level.moving(2 * size) + own
+    best = smaller(ring, tree)
     if level.reduces and n > 2:
         # Every device sends each of its n parts once and receives one summed part: n + 1 of n.
         wire = size * (n + 1) / n / IN_SWITCH_SHARE + IN_SWITCH_RAMP * level.ramp
-        best = min(best, _latency(level, 4) + wire / level.rate)
+        best = smaller(best, _latency(level, 4) + wire / level.rate)
     return best
+
+
+def _doublings(count: float) -> float:
+    return float(math.ceil(math.log2(count)))
 
 
 def _latency(level: Level, hops: float) -> float:
@@ -160,7 +165,7 @@ def _two_level(kind: str, size: float, inside: Level, outside: Level) -> float:
     outer = _one_level(kind, share, outside)
     hops = 2 * (inside.size - 1) if kind == "all_reduce" else inside.size - 1
     first, last = _latency(inside, hops), _latency(outside, 2)
-    return max(inner + last, outer + first)
+    return larger(inner + last, outer + first)
 
 
 def _all_to_all(size: float, group: Group, inside: Level, outside: Level) -> float:
@@ -168,9 +173,9 @@ def _all_to_all(size: float, group: Group, inside: Level, outside: Level) -> flo
     part = size / group.size
     near = far = 0.0
     if inside.size > 1:
-        near = _latency(inside, 1 + math.log2(inside.size))
+        near = _latency(inside, 1 + each(math.log2, inside.size))
         near += inside.moving(part * (inside.size - 1)) + OWN_COPY_FUSED * part / inside.rate
     if group.nodes > 1:
         away = group.size - inside.size
-        far = _latency(outside, 1 + math.log2(group.nodes)) + outside.moving(part * away)
-    return max(near, far)
+        far = _latency(outside, 1 + each(math.log2, group.nodes)) + outside.moving(part * away)
+    return larger(near, far)

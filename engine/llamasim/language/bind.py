@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -210,7 +211,7 @@ def type_problem(value: Value, kind: Type) -> str | None:
         if value.dimension.is_ratio:
             return f"needs a unit of {kind.name}"
         return f"is {value.dimension}, not {kind.name}"
-    if kind.whole and value.value != int(value.value):
+    if kind.whole and value.value != math.floor(value.value):
         return f"is {show_value(value)}, not a whole number"
     return None
 

@@ -22,6 +22,7 @@ from llamasim.language.ast import (
 from llamasim.language.caps import MOST_POWER
 from llamasim.language.values import Symbol, Value, show_value
 from llamasim.units import NONE, UNITS, Quantity
+from llamasim.units.many import close
 
 
 class Env(Protocol):
@@ -209,7 +210,7 @@ def equal(a: Value, b: Value) -> bool:
     """Whether two values are the same; numbers up to rounding in the last places."""
     if isinstance(a, Quantity) and isinstance(b, Quantity):
         return a.dimension == b.dimension and (
-            a.value == b.value or math.isclose(a.value, b.value, rel_tol=1e-12)
+            a.value == b.value or close(a.value, b.value, 1e-12)
         )
     return type(a) is type(b) and a == b
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
 from llamasim.diagnostics import Diagnostic, Label
@@ -150,7 +152,11 @@ def _rank(
 def _send(applied: Applied, blocks: list[BlockLowering]) -> CommWork | None:
     if applied.stages == 1:
         return None
-    axis = str(applied.step[("", "layout.pipeline_axis")].value)
+    return boundary(applied, blocks, str(applied.step[("", "layout.pipeline_axis")].value))
+
+
+def boundary(applied: Applied, blocks: Sequence[BlockLowering], axis: str) -> CommWork:
+    """Return the transfer of a micro-batch between neighbouring stages along an axis."""
     local = blocks[applied.class_of[-1]].local
     name = applied.blocks[applied.class_of[-1]].block.output
     size = local.features(name) * local.rows(name) * local.wire_bits("activation", name) / 8

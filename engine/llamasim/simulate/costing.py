@@ -64,11 +64,14 @@ class Costs:
 
     def flow(self, comm: CommWork, shape: StepShape) -> Flow:
         """Return a transfer or collective that runs beside the compute stream."""
-        cost = comm_cost(comm, shape, self.machine)
-        outer = comm.group.nodes > 1
-        return Flow(
-            comm.name, comm.group.axis, cost.seconds, comm.hidden, cost.wire_bytes, outer
-        )
+        return flow_of(comm, shape, self.machine)
+
+
+def flow_of(comm: CommWork, shape: StepShape, machine: Machine) -> Flow:
+    """Return a transfer or collective beside the compute stream, by what it takes alone."""
+    cost = comm_cost(comm, shape, machine)
+    outer = comm.group.nodes > 1
+    return Flow(comm.name, comm.group.axis, cost.seconds, comm.hidden, cost.wire_bytes, outer)
 
 
 def total(parts: Iterable[tuple[Segment, float]]) -> Segment:

@@ -42,10 +42,12 @@ def _loop(chunks: int, micro_batches: int) -> list[Task]:
     return [(k, c, j) for j in range(micro_batches) for k, c in forward + backward]
 
 
-def _group(stages: int, micro_batches: int) -> int:
-    # Micro-batches that pass one chunk before the next one's turn: as many as there are stages. A
-    # last group that is shorter would make its stages wait for each other, so groups grow until
-    # the last has none left over, or a whole pipeline full.
+def group_of(stages: int, micro_batches: int) -> int:
+    """Return how many micro-batches pass one chunk before the next one's turn.
+
+    As many as there are stages. A last group that is shorter would make its stages wait for each
+    other, so groups grow until the last has none left over, or a whole pipeline full.
+    """
     for size in range(stages, micro_batches):
         rest = micro_batches % size
         if rest == 0 or rest >= stages:
@@ -62,7 +64,7 @@ def _table(group: int, chunks: int, micro_batches: int) -> list[tuple[int, int]]
 
 
 def _all_forward(stages: int, chunks: int, micro_batches: int) -> list[Task]:
-    table = _table(_group(stages, micro_batches), chunks, micro_batches)
+    table = _table(group_of(stages, micro_batches), chunks, micro_batches)
     forward = [(FORWARD, c, j) for c, j in table]
     return forward + [(BACKWARD, chunks - 1 - c, j) for c, j in table]
 
@@ -74,7 +76,7 @@ def _one_by_one(stage: int, stages: int, micro_batches: int) -> list[Task]:
 
 
 def _interleaved(stage: int, stages: int, chunks: int, micro_batches: int) -> list[Task]:
-    group = _group(stages, micro_batches)
+    group = group_of(stages, micro_batches)
     table = _table(group, chunks, micro_batches)
     forward = [(FORWARD, c, j) for c, j in table]
     backward = [(BACKWARD, chunks - 1 - c, j) for c, j in table]

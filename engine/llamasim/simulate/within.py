@@ -6,12 +6,30 @@ gradients come. Levels over time are kept task by task, so each task stands for 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 import numpy as np
 
 from llamasim.plan.spec import BlockPlan, StepShape
 from llamasim.simulate.timings import IN_FLIGHT
 from llamasim.simulate.trace import Floats
+from llamasim.units.many import count_of, many, values_of
+
+
+def stacked(values: Sequence[float]) -> Floats:
+    """Return numbers as rows of a table, with a column for each configuration they stand for."""
+    count = max(map(count_of, values), default=1)
+    return np.stack([values_of(v, count) for v in values])
+
+
+def at_most(tables: Sequence[Floats]) -> list[float]:
+    """Return what each table holds in the row in which their sum is largest."""
+    total = np.sum(np.broadcast_arrays(*tables), axis=0)
+    rows = np.argmax(total, axis=0)[None]
+    return [
+        many(np.take_along_axis(np.broadcast_to(t, total.shape), rows, axis=0)[0]) for t in tables
+    ]
 
 
 @attrs.frozen
@@ -55,12 +73,11 @@ def forward_moment(blocks: list[BlockPlan], shape: StepShape, prefetch: int) -> 
     """Return the fullest moment of a forward pass."""
     if not blocks:
         return Moment()
-    saved = np.array([saved_of(b, shape) for b in blocks])
-    later = np.cumsum(saved) - saved.sum()
-    transient = np.array([forward_of(b, shape) for b in blocks])
-    gathered = _window(np.array([b.gathered_bytes for b in blocks]), prefetch)
-    at = int(np.argmax(later + transient + gathered))
-    return Moment(float(later[at]), float(transient[at]), float(gathered[at]))
+    saved = stacked([saved_of(b, shape) for b in blocks])
+    later = np.cumsum(saved, axis=0) - saved.sum(axis=0)
+    transient = stacked([forward_of(b, shape) for b in blocks])
+    gathered = _window(stacked([b.gathered_bytes for b in blocks]), prefetch)
+    return Moment(*at_most((later, transient, gathered)))
 
 
 @attrs.frozen
@@ -86,18 +103,17 @@ def backward_moment(
     if not blocks:
         return Moment()
     order = blocks[::-1]
-    saved = np.array([saved_of(b, shape) for b in order])
-    gone = saved - np.cumsum(saved) if frees else np.zeros(len(order))
-    transient = np.array([transient_of(b, shape) for b in order])
-    gathered = _window(np.array([b.gathered_bytes for b in order]), prefetch)
-    gradients = _gradients(order, place) if frees else np.zeros(len(order))
-    at = int(np.argmax(gone + transient + gathered + gradients))
-    return Moment(float(gone[at]), float(transient[at]), float(gathered[at]), float(gradients[at]))
+    saved = stacked([saved_of(b, shape) for b in order])
+    gone = saved - np.cumsum(saved, axis=0) if frees else np.zeros_like(saved)
+    transient = stacked([transient_of(b, shape) for b in order])
+    gathered = _window(stacked([b.gathered_bytes for b in order]), prefetch)
+    gradients = _gradients(order, place) if frees else np.zeros_like(saved)
+    return Moment(*at_most((gone, transient, gathered, gradients)))
 
 
 def _window(sizes: Floats, prefetch: int) -> Floats:
     """Return each block's size with that of the `prefetch` next ones."""
-    ends = np.concatenate(([0.0], np.cumsum(sizes)))
+    ends = np.concatenate((np.zeros_like(sizes[:1]), np.cumsum(sizes, axis=0)))
     last = np.minimum(np.arange(len(sizes)) + 1 + prefetch, len(sizes))
     window: Floats = ends[last] - ends[:-1]
     return window
@@ -105,20 +121,20 @@ def _window(sizes: Floats, prefetch: int) -> Floats:
 
 def _gradients(order: list[BlockPlan], place: Round) -> Floats:
     """Return gradients beyond those before the task, at each block in the order of the pass."""
-    whole = np.array([b.grad_buffer_bytes for b in order])
-    total = np.cumsum(whole)
-    made = total if place.opens else np.zeros(len(order))
+    whole = stacked([b.grad_buffer_bytes for b in order])
+    total = np.cumsum(whole, axis=0)
+    made = total if place.opens else np.zeros_like(total)
     if place.closes:
         # Whole ones go as they are reduced; so many blocks' wait at once.
-        reduced = np.concatenate((np.zeros(IN_FLIGHT), total))[: len(order)]
-        made = made - reduced
-    rest = np.array([
+        late = np.zeros((IN_FLIGHT, total.shape[1]))
+        made = made - np.concatenate((late, total))[: len(order)]
+    rest = stacked([
         b.grad_bytes if b.grad_life == "step_end" and place.first else 0.0 for b in order
     ])
-    here = np.array([b.grad_bytes if b.grad_life == "layer_end" else 0.0 for b in order])
-    here += np.array([
+    here = stacked([b.grad_bytes if b.grad_life == "layer_end" else 0.0 for b in order])
+    here = here + stacked([
         b.grad_work_bytes if b.grad_in_parts or (b.grad_life != "run" and not place.first) else 0.0
         for b in order
     ])
-    found: Floats = made + np.cumsum(rest) + here
+    found: Floats = made + np.cumsum(rest, axis=0) + here
     return found

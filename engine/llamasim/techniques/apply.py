@@ -139,14 +139,17 @@ def _stages(
                     cell("layout.first_stage_relief", 0), cell("layout.last_stage_relief", 0))
     if stages is not None:
         return stages, []
+    return None, [unfilled(layers, count, uses)]
+
+
+def unfilled(layers: int, count: int, uses: Sequence[Instance] = ()) -> Diagnostic:
+    """Return that there are too few layers for so many stages."""
     label = tuple(Label(u.use.span, "in `use`", k == 0) for k, u in enumerate(uses))
-    return None, [
-        Diagnostic(
-            "E0405", f"{layers} layers do not fill {count} pipeline stages", label,
-            why="a stage would have fewer than no layers",
-            help=("use fewer stages or chunks, or smaller reliefs",),
-        )
-    ]
+    return Diagnostic(
+        "E0405", f"{layers} layers do not fill {count} pipeline stages", label,
+        why="a stage would have fewer than no layers",
+        help=("use fewer stages or chunks, or smaller reliefs",),
+    )
 
 
 #: Returns a layer's stage.

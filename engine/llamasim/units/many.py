@@ -8,6 +8,7 @@ configuration so serves thousands, and what it decides is decided for each as if
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -192,6 +193,12 @@ def values_of(value: float, count: int) -> Floats:
     return np.full(count, float(found))
 
 
+def count_of(value: float) -> int:
+    """Return for how many configurations a number has a value: 1 where it is plain."""
+    bare = _bare(value)
+    return len(bare) if isinstance(bare, np.ndarray) else 1
+
+
 def is_many(value: object) -> bool:
     """Whether a number has several values."""
     return isinstance(value, Many)
@@ -230,6 +237,13 @@ def whole(value: float) -> int:
     return int(value)
 
 
+def close(a: float, b: float, share: float) -> bool:
+    """Whether two numbers differ by a share of the larger one at most."""
+    if isinstance(a, Many) or isinstance(b, Many):
+        return bool(abs(a - b) <= share * larger(abs(a), abs(b)))
+    return math.isclose(a, b, rel_tol=share)
+
+
 def each(function: Callable[..., float], *args: Any) -> float:
     """Return a function's value for each configuration, computed once for equal arguments."""
     found = [a for a in args if isinstance(a, Many)]
@@ -251,18 +265,61 @@ def narrowed(value: T, chosen: Places) -> T:
     if isinstance(value, Many):
         return cast(T, many(value.values[chosen]))
     if isinstance(value, tuple):
-        return cast(T, tuple(narrowed(v, chosen) for v in value))
-    kind: Any = type(value)
-    if not attrs.has(kind):
-        return value
+        parts = tuple(narrowed(v, chosen) for v in value)
+        same = all(a is b for a, b in zip(parts, value, strict=True))
+        return value if same else cast(T, parts)
+    if isinstance(value, dict):
+        named = {k: narrowed(v, chosen) for k, v in value.items()}
+        return value if all(named[k] is v for k, v in value.items()) else cast(T, named)
     changes = {}
-    for field in attrs.fields(kind):
-        if field.init:
-            before = getattr(value, field.name)
+    for name in _fields(type(value)):
+        before = getattr(value, name)
+        kind = type(before)
+        if kind is Many or kind is tuple or kind is dict or _fields(kind):
             after = narrowed(before, chosen)
             if after is not before:
-                changes[field.name] = after
+                changes[name] = after
     return cast(T, attrs.evolve(cast(Any, value), **changes)) if changes else value
+
+
+def joined(values: Sequence[T], counts: Sequence[int]) -> T:
+    """Return numbers, records or tuples of one form as one, with the values of all configurations.
+
+    `counts` says for how many configurations each value stands.
+    """
+    first: Any = values[0]
+    if len(values) == 1 or all(v is first for v in values):
+        return cast(T, first)
+    if isinstance(first, Many | int | float) and not isinstance(first, bool):
+        numbers = cast(Sequence[float], values)
+        if not any(isinstance(v, Many) for v in numbers) and all(v == first for v in numbers):
+            return cast(T, first)
+        return cast(T, many(np.concatenate(
+            [values_of(v, n) for v, n in zip(numbers, counts, strict=True)])))
+    if isinstance(first, tuple):
+        rows = zip(*cast(Any, values), strict=True)
+        return cast(T, tuple(joined(row, counts) for row in rows))
+    if isinstance(first, dict):
+        tables = cast(Any, values)
+        return cast(T, {k: joined([t[k] for t in tables], counts) for k in first})
+    if names := _fields(type(first)):
+        return cast(T, attrs.evolve(first, **{
+            k: joined([getattr(v, k) for v in values], counts) for k in names}))
+    if any(v != first for v in values):
+        raise ValueError("values of different forms cannot be joined")
+    return cast(T, first)
+
+
+_KNOWN_FIELDS: dict[Any, tuple[str, ...]] = {}
+
+
+def _fields(kind: Any) -> tuple[str, ...]:
+    found = _KNOWN_FIELDS.get(kind)
+    if found is None:
+        found = tuple(a.name for a in attrs.fields(kind) if a.init) if attrs.has(kind) else ()
+        _KNOWN_FIELDS[kind] = found
+    return found
+
 
 
 def apart(function: Callable[..., float], count: int, *args: Any) -> float:
