@@ -117,6 +117,7 @@ _DEVICE = (
     _share("sustained", "share of the peak that large matmuls sustain"),
     Field("flop_energy", "flop_energy_j", float, FLOP_ENERGY, default=0.0,
           doc="energy of a 16-bit matrix operation at full clock; 0: no power limit binds"),
+    _share("spread", "deviation between devices of the rate they sustain", default=0.0),
     _share("memory_efficiency", "share of the bandwidth that a streaming kernel reaches"),
     _share("bytes_per_clock", "bytes a multiprocessor keeps in flight a clock"),
     _flag("unified", "whether it shares its memory with the host"),

@@ -25,6 +25,8 @@ class Device:
         sustained: share of the listed peak that large matmuls sustain under the power limit.
         flop_energy_j: of one 16-bit matrix operation at full clock, board included; where the
             listed rate would take more than `tdp_watts`, the clock falls. 0: it never does.
+        spread: standard deviation of the rate that devices of one kind sustain at their power
+            limit, as a share; many that wait for each other run at the pace of the slowest.
         memory_efficiency: share of `memory_bandwidth` that a streaming kernel reaches.
         bytes_per_clock: bytes each multiprocessor keeps in flight a clock (matrix-vector kernels).
         unified: whether it shares its memory with the host.
@@ -58,6 +60,7 @@ class Device:
     host: str | None = None
     family: str = ""
     flop_energy_j: float = 0.0
+    spread: float = 0.0
     mtbf_s: float = 0.0
     year: int | None = None
     sources: Mapping[str, str] = attrs.field(factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -105,8 +106,12 @@ class Machine:
     def of(scenario: Scenario) -> Machine:
         """Return the machine that a scenario runs on."""
         c = scenario.cluster
+        device = c.device
+        if scenario.workload.mode == "training":
+            pace = 1 - device.spread * slowest_of(c.devices)
+            device = attrs.evolve(device, sustained=device.sustained * pace)
         return Machine(
-            c.device, c.host, scenario.runtime, c.inner, c.outer, c.host_link, c.devices_per_node
+            device, c.host, scenario.runtime, c.inner, c.outer, c.host_link, c.devices_per_node
         )
 
     def at(self, place: str) -> Processor:
@@ -122,6 +127,17 @@ def _on(runtime: Runtime, family: str) -> Runtime:
         if where == family:
             here[attribute] = value
     return attrs.evolve(runtime, **here) if here else runtime
+
+
+def slowest_of(count: int) -> float:
+    """Return by how many standard deviations the slowest of many is expected to lie below the mean.
+
+    Blom's approximation for normal deviates (Statistical Estimates and Transformed Beta-Variables,
+    1958): the mean of the largest is the quantile of (n - 0.375) / (n + 0.25).
+    """
+    if count <= 1:
+        return 0.0
+    return NormalDist().inv_cdf((count - 0.375) / (count + 0.25))
 
 
 def clock_share(device: Device) -> float:

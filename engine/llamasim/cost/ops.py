@@ -11,20 +11,21 @@ from llamasim.cost.matmul import shape_efficiency
 from llamasim.cost.records import Bound, OpCost
 from llamasim.cost.work import ATTENTION, Amount, amount, basis, visible_pairs
 from llamasim.plan.spec import OpWork, StepShape
+from llamasim.units.many import each, is_many, larger, real, smaller
 
 #: Queries that a fused attention kernel's block handles, and cached tokens that a decoding one
 #: does, or a block of a separate matrix-vector kernel.
 QUERY_BLOCK = 128
 KV_BLOCK = 256
 ROW_BLOCK = 32
-#: Elements that rows of an operand must be a multiple of for the loads that matrix units are fed by,
-#: and the share of the rate left without (NVIDIA, Matrix Multiplication Background, section on
-#: tensor core requirements; the share is that of an odd vocabulary on A100, vTrain's rows).
+#: Elements that rows of an operand must be a multiple of for the loads that feed matrix units, and
+#: the share of the rate left without (NVIDIA, Matrix Multiplication Background, section on tensor
+#: core requirements; the share is that of an odd vocabulary on A100, vTrain's rows).
 ALIGNED = 8
-UNALIGNED = 0.33
+UNALIGNED = 0.36
 #: Rate of a fused attention kernel's backward pass over its forward pass: it keeps more tiles at
 #: once and adds up gradients of queries through memory (Dao, arXiv:2307.08691, figures 4 and 6).
-BACKWARD_RATE = 0.82
+BACKWARD_RATE = 0.80
 #: Keys that a block's first loads and its write-back cost.
 KEY_RAMP = 128.0
 #: Head width whose products take as long as the softmax between them, which they hide in part
@@ -51,12 +52,17 @@ def op_cost(op: OpWork, shape: StepShape, machine: Machine) -> OpCost:
     moved = work.read + work.write
     memory = moved / _memory_rate(op, shape, processor, machine)
     unpacking = _unpack_seconds(op, work, processor, machine)
-    unpacking += _cast_seconds(op, shape, processor, machine)
+    unpacking += _beside_seconds(op, shape, processor, machine)
     launch = launch_seconds(op, shape, machine)
-    bound: Bound = "compute" if compute >= memory else "memory"
+    longer = larger(compute, memory)
+    bound: Bound = "none" if is_many(longer) else _bound(compute, memory, launch)
+    return OpCost(longer + unpacking + launch, flops, work.read, work.write, bound)
+
+
+def _bound(compute: float, memory: float, launch: float) -> Bound:
     if launch > max(compute, memory):
-        bound = "launch"
-    return OpCost(max(compute, memory) + unpacking + launch, flops, work.read, work.write, bound)
+        return "launch"
+    return "compute" if compute >= memory else "memory"
 
 
 def launch_seconds(op: OpWork, shape: StepShape, machine: Machine) -> float:
@@ -77,8 +83,8 @@ def _compute_seconds(
         share = _product_share(op, work, shape, processor, machine)
         # A product of few rows runs on the plain units, which no tile leaves idle.
         plain = processor.vector_peak * PLAIN_SHARE / peak
-        share = min(max(share, plain), op.max_efficiency)
-        seconds = work.product_flops / (peak * processor.sustained * max(LEAST, share))
+        share = smaller(larger(share, plain), op.max_efficiency)
+        seconds = work.product_flops / (peak * processor.sustained * larger(share, LEAST))
     if work.plain_flops > 0:
         seconds += work.plain_flops / (processor.vector_peak * processor.sustained)
     return seconds
@@ -98,14 +104,14 @@ def _unpack_seconds(op: OpWork, work: Amount, processor: Processor, machine: Mac
     return moved * op.runs * op.pieces / rate
 
 
-def _cast_seconds(
+def _beside_seconds(
     op: OpWork, shape: StepShape, processor: Processor, machine: Machine
 ) -> float:
-    """Return the time of kernels that bring operands to the arithmetic's width."""
-    if op.cast_per_token <= 0:
+    """Return the time of kernels of their own that an op needs: casts, sums of bias gradients."""
+    if op.beside_per_token <= 0:
         return 0.0
     rate = processor.bandwidth * processor.memory_efficiency * machine.runtime.memory_efficiency
-    return op.cast_per_token * basis(op.basis, shape) * op.runs / rate
+    return op.beside_per_token * basis(op.basis, shape) * op.runs / rate
 
 
 def _math(op: OpWork, processor: Processor, machine: Machine) -> str:
@@ -124,7 +130,7 @@ def _product_share(
     if not op.n and op.kind not in ATTENTION:
         return runtime.matmul_efficiency
     m, n, k, batch = _product_shape(op, work, shape)
-    share = shape_efficiency(m, n, k, batch, processor.multiprocessors)
+    share = each(shape_efficiency, m, n, k, batch, processor.multiprocessors)
     if op.n % ALIGNED or op.k % ALIGNED:
         share *= UNALIGNED
     if _unpacks(op, work, machine):
@@ -141,9 +147,9 @@ def _attention_share(op: OpWork, shape: StepShape, processor: Processor) -> floa
     Blocks on the diagonal are computed whole, a block of queries starts with loads that nothing
     hides, and the last wave may not fill the device.
     """
-    sequences = max(shape.sequences, 1e-9)
+    sequences = larger(shape.sequences, 1e-9)
     new = shape.tokens / sequences
-    blocks = max(1.0, shape.sequences) * op.heads * max(1, -int(-new // QUERY_BLOCK))
+    blocks = larger(shape.sequences, 1.0) * op.heads * larger(-(-new // QUERY_BLOCK), 1.0)
     share = _waves(blocks, processor.multiprocessors)
     if op.part == "data_grad":
         share *= BACKWARD_RATE
@@ -151,8 +157,8 @@ def _attention_share(op: OpWork, shape: StepShape, processor: Processor) -> floa
     if new <= DECODE_TOKENS:
         return share
     pairs = visible_pairs(op.window, shape) if op.causal_skip else shape.full_pairs
-    seen = pairs / max(1.0, shape.tokens)
-    diagonal = min(new, QUERY_BLOCK) / 2 if op.causal_skip else 0.0
+    seen = pairs / larger(shape.tokens, 1.0)
+    diagonal = smaller(new, float(QUERY_BLOCK)) / 2 if op.causal_skip else 0.0
     return share * seen / (seen + diagonal) * seen / (seen + KEY_RAMP)
 
 
@@ -160,21 +166,21 @@ def _product_shape(
     op: OpWork, work: Amount, shape: StepShape
 ) -> tuple[float, int, float, int]:
     if op.kind in ATTENTION:
-        sequences = max(1.0, shape.sequences)
+        sequences = larger(shape.sequences, 1.0)
         new, total = shape.tokens / sequences, shape.kv_tokens / sequences
-        batch = max(1, round(sequences)) * max(1, op.heads)
+        batch = larger(round(sequences), 1) * larger(op.heads, 1)
         if op.kind == "scores":
-            return new, max(1, round(total)), float(op.head_dim), batch
+            return new, larger(round(total), 1), real(op.head_dim), batch
         return new, op.head_dim, total, batch
-    rows = work.rows / max(1, op.batch) / op.pieces
+    rows = work.rows / larger(op.batch, 1) / op.pieces
     if op.part == "weight_grad":
-        return float(op.k), op.n, rows, op.batch
-    return rows, op.n, float(op.k), op.batch
+        return real(op.k), op.n, rows, op.batch
+    return rows, op.n, real(op.k), op.batch
 
 
 def _waves(blocks: float, multiprocessors: int) -> float:
     """Return the share of multiprocessors busy over all waves of equal blocks."""
-    waves = max(1, -int(-blocks // multiprocessors))
+    waves = larger(-(-blocks // multiprocessors), 1.0)
     return blocks / (waves * multiprocessors)
 
 
@@ -189,17 +195,17 @@ def _memory_rate(
     """
     runtime = machine.runtime
     rate = processor.bandwidth * processor.memory_efficiency * runtime.memory_efficiency
-    streams = op.n and op.k
-    attends = op.kind in ATTENTION or op.read_per_pair > 0
+    streams = bool(op.n and op.k)
+    attends = op.kind in ATTENTION or bool(op.read_per_pair > 0)
     if streams or attends:
         flight = processor.multiprocessors * processor.clock_hz * processor.bytes_per_clock
-        rate = min(rate, flight * runtime.gemv_concurrency)
+        rate = smaller(rate, flight * runtime.gemv_concurrency)
     if attends:
         # A fused kernel streams the cache like any other; separate ones fall short of that.
         rate *= 1.0 if op.kind == "fused_attention" else runtime.attention_efficiency
         if op.read_per_kv_token > 0 and shape.sequences > 0:
             rate *= _kv_share(op, shape, processor)
-    return max(rate * op.max_memory_efficiency, 1.0)
+    return larger(rate * op.max_memory_efficiency, 1.0)
 
 
 def _kv_share(op: OpWork, shape: StepShape, processor: Processor) -> float:

@@ -1,12 +1,14 @@
 """A run of works on one device in closed form: compute, collectives and copies on their streams.
 
 Works start in order. A transfer's exposed share stops the compute stream; the rest runs on its own
-stream beside what follows, takes `overlap_tax` of the multiprocessors from it while it runs (copies
+stream beside what follows (a sum of products beside the product that makes it, cut into tiles: what
+follows needs it whole), takes `overlap_tax` of the multiprocessors from it while it runs (copies
 run on copy engines and take nothing), and is over by the end of the segment.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 
 import attrs
@@ -21,9 +23,14 @@ from llamasim.units.many import apart, is_many, larger, smaller
 #: Ops that issuing a collective takes as long as: the call, its events, the waits of both streams.
 CALL_OPS = 2.0
 
+#: Collectives that add up what products leave.
+SUMS = ("all_reduce", "reduce_scatter")
+
 EMPTY = SegmentCost(0.0)
 #: Below any time, so that a share of no time is nothing.
 _LEAST = 1e-30
+#: Costs that are remembered.
+MOST_KNOWN = 4096
 
 
 @attrs.frozen
@@ -47,13 +54,16 @@ class _Clock:
     taxed: bool = False
     compute: float = 0.0
     hidden: float = 0.0
+    #: Seconds of the last product, and of those that make gradients of weights after it.
+    making: float = 0.0
     rows: list[Row] = attrs.Factory(list)
     #: When each stream is free: one a kind and axis, as libraries keep one a communicator.
     free: dict[tuple[str, str], float] = attrs.Factory(dict)
     exposed: dict[str, float] = attrs.Factory(dict)
 
-    def run(self, index: int, cost: OpCost) -> None:
+    def run(self, index: int, cost: OpCost, part: str = "forward") -> None:
         """Run an op, slowed while transfers run beside it."""
+        self.making = cost.seconds + (self.making if part == "weight_grad" else 0.0)
         start = self.now
         end = start + cost.seconds
         if self.taxed and self.tax > 0:
@@ -70,6 +80,9 @@ class _Clock:
     def move(self, index: int, work: CommWork, cost: CommCost) -> None:
         """Run a transfer: its exposed share first, the rest beside what follows."""
         key = (work.stream, work.group.axis)
+        if work.kind in SUMS and work.hidden > 0:
+            self._sum(index, work, cost, key)
+            return
         start = larger(self.now, self.free.get(key, 0.0))
         blocked = cost.seconds * (1 - work.hidden)
         waited = start + blocked - self.now if work.hidden < 1 and cost.seconds > 0 else 0.0
@@ -84,6 +97,21 @@ class _Clock:
         self.rows.append(
             Row(index, start, cost.seconds, waited, work.stream, 0.0, cost.wire_bytes,
                 "communication")
+        )
+
+    def _sum(self, index: int, work: CommWork, cost: CommCost, key: tuple[str, str]) -> None:
+        """Run a sum beside the product that makes it; its last tiles come after the product."""
+        begin = larger(self.now - self.making, self.free.get(key, 0.0))
+        end = larger(begin + cost.seconds, self.now + cost.seconds * (1 - work.hidden))
+        beside = cost.seconds - (end - self.now)
+        end += larger(beside, 0.0) * self.tax
+        waited, self.making = end - self.now, 0.0
+        self.hidden += larger(beside, 0.0)
+        self._wait(work, waited)
+        self.free[key] = end
+        self.rows.append(
+            Row(index, end - cost.seconds, cost.seconds, waited, work.stream, 0.0,
+                cost.wire_bytes, "communication")
         )
 
     def _wait(self, work: CommWork, seconds: float) -> None:
@@ -120,7 +148,7 @@ def segment_cost(works: tuple[Work, ...], shape: StepShape, machine: Machine) ->
         cost: SegmentCost = found[1]
         return cost
     cost = _segment(works, shape, machine)
-    if len(machine.memo) > 4096:
+    if len(machine.memo) > MOST_KNOWN:
         machine.memo.clear()
     machine.memo[key] = (works, cost)
     return cost
@@ -130,7 +158,7 @@ def _segment(works: tuple[Work, ...], shape: StepShape, machine: Machine) -> Seg
     clock = _Clock(min(0.9, machine.runtime.overlap_tax))
     for index, work in enumerate(works):
         if isinstance(work, OpWork):
-            clock.run(index, op_cost(work, shape, machine))
+            clock.run(index, op_cost(work, shape, machine), work.part)
         else:
             clock.move(index, work, comm_cost(work, shape, machine))
     clock.finish(works)
@@ -151,10 +179,10 @@ def passing(
     links = [0.0, 0.0]
     for index, work in enumerate(works):
         if isinstance(work, OpWork):
-            seconds = apart(_op_seconds, count, work, shape, machine)
-            clock.run(index, OpCost(seconds, 0.0, 0.0, 0.0, "none"))
+            seconds = _known(_op_seconds, count, work, shape, machine)
+            clock.run(index, OpCost(seconds, 0.0, 0.0, 0.0, "none"), work.part)
         else:
-            seconds = apart(_comm_seconds, count, work, shape, machine)
+            seconds = _known(_comm_seconds, count, work, shape, machine)
             clock.move(index, work, CommCost(seconds, 0.0))
             if work.stream != "copy":
                 links[work.group.nodes > 1] += seconds
@@ -162,6 +190,20 @@ def passing(
     total = larger(clock.now, host_seconds(works, machine))
     inner, outer = (smaller(s / larger(total, _LEAST), 1.0) for s in links)
     return Passing(total, inner, outer)
+
+
+def _known(
+    function: Callable[..., float], count: int, work: Work, shape: StepShape, machine: Machine
+) -> float:
+    """Return a work's seconds; families that differ elsewhere share most of their works."""
+    key = (count, work, shape)
+    found: float | None = machine.memo.get(key)
+    if found is None:
+        found = apart(function, count, work, shape, machine)
+        if len(machine.memo) > MOST_KNOWN:
+            machine.memo.clear()
+        machine.memo[key] = found
+    return found
 
 
 def _op_seconds(op: OpWork, shape: StepShape, machine: Machine) -> float:
@@ -179,11 +221,10 @@ def host_seconds(works: tuple[Work, ...], machine: Machine) -> float:
     each = machine.runtime.dispatch_s
     if each <= 0:
         return 0.0
-    count = sum(
-        w.kernels * w.runs * w.pieces * w.launch_scale if isinstance(w, OpWork) else CALL_OPS * w.runs
-        for w in works
-    )
-    return count * each
+    ops = sum(w.kernels * w.runs * w.pieces * w.launch_scale for w in works
+              if isinstance(w, OpWork))
+    calls = sum(w.runs for w in works if isinstance(w, CommWork))
+    return (ops + CALL_OPS * calls) * each
 
 
 def _paced(cost: SegmentCost, host: float) -> SegmentCost:

@@ -58,7 +58,8 @@ def lower_block(
     flows = {a: flow(facts, steps, a, entering.get(a, "")) for a in axes}
     local = Local(facts, applied.mesh, scenario.workload.dtype, flows, pipeline)
     passes = {p: Passes(local, steps_of(facts, p), p) for p in phases}
-    work = {p: _pass(passes[p], scenario.runtime) for p in phases}
+    often = applied.step.get(("", "schedule.reduce_every"), NOTHING).value
+    work = {p: _pass(passes[p], scenario.runtime, each=often == 1) for p in phases}
     found = _unresolved_sums(flows.values())
     reduce: tuple[CommWork, ...] = ()
     if training:
@@ -70,16 +71,15 @@ def lower_block(
     return BlockLowering(plan, local, leaving), found
 
 
-def _pass(passes: Passes, runtime: Runtime) -> tuple[Work, ...]:
+def _pass(passes: Passes, runtime: Runtime, *, each: bool) -> tuple[Work, ...]:
+    # Copies beside reductions are counted where each micro-batch has them.
     body = passes.backward() if passes.phase == "backward" else passes.forward()
     gathers = gathers_in_use(passes.local, passes.phase)
     before = (*gathers, *buffer_copies(gathers, runtime.gather_copies, "forward"),
               *saved_copies(passes.local, passes.phase, kept_names(passes)))
     if passes.phase != "backward":
         return (*before, *body)
-    split = any(e == "grad" and any(d == "flat" for d, _ in s)
-                for (e, _), s in passes.local.facts.shards.items())
-    sums = reductions(passes).works if split and runtime.reduce_copies > 0 else ()
+    sums = reductions(passes).works if each and runtime.reduce_copies > 0 else ()
     return (*before, *body, *gradient_copies(passes.local),
             *buffer_copies(sums, runtime.reduce_copies, "weight_grad"))
 

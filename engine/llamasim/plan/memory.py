@@ -71,6 +71,16 @@ def model_state(local: Local, optimizer: str, *, training: bool) -> State:
         states = optimizer_bits(local, name, optimizer) / 8 * local.elements("optimizer", name)
         states *= local.stored("optimizer", name)
         totals.put("optimizer", states, facts.away("optimizer", name))
+    static = _static_bytes(local, totals)
+    device = totals.device
+    life = next((x for x in ("run", "step_end", "layer_end") if x in lives), "run")
+    return State(device["weights"], device["gradients"], buffer, work, cast(GradLife, life),
+                 device["optimizer"], gathered, held, static, totals.host, totals.disk)
+
+
+def _static_bytes(local: Local, totals: _Totals) -> float:
+    """Return further bytes of no category; those of gradients and states join theirs."""
+    facts = local.facts
     static = 0.0
     for (element, _, _, cell), merged in facts.cells.items():
         if cell == "cost.static_bytes":
@@ -79,10 +89,7 @@ def model_state(local: Local, optimizer: str, *, training: bool) -> State:
                 static += merged.add / 8
             else:
                 totals.device[category] += merged.add / 8
-    device = totals.device
-    life = next((x for x in ("run", "step_end", "layer_end") if x in lives), "run")
-    return State(device["weights"], device["gradients"], buffer, work, cast(GradLife, life),
-                 device["optimizer"], gathered, held, static, totals.host, totals.disk)
+    return static
 
 
 @attrs.define

@@ -10,8 +10,11 @@ import attrs
 from llamasim.plan.local import Local
 from llamasim.plan.spec import KvSpan, OpWork, Part
 from llamasim.plan.steps import Step, step_pieces
+from llamasim.units.many import larger
 
 _ATTENTION = ("scores", "context", "fused_attention")
+#: Ops whose gradient needs none of their operands.
+_LINEAR = ("residual", "dropout")
 #: Rough arithmetic per element of pointwise kernels; they are bound by memory everywhere.
 _POINTWISE_FLOPS = {"matmul": 0.0, "softmax": 5.0, "norm": 4.0, "rope": 3.0, "activation": 5.0,
                     "loss": 6.0}
@@ -90,6 +93,9 @@ def _attention(local: Local, index: int, step: Step, part: Part, phase: str) -> 
         # Reads inputs, outputs and the outputs' gradients; writes the inputs' gradients.
         moved_in, moved_out = moved_in + 2 * moved_out, moved_in
         pair_in, pair_out = pair_in + pair_out, pair_in
+        if step.kind == "context":
+            # One of its two products reads the probabilities, the other writes their gradient.
+            pair_in, pair_out = pair_in / 2, pair_out / 2
     caches = attended_caches(local, step) if cached else []
     kv = sum(local.cache_bytes(c) for c in caches)
     return OpWork(
@@ -128,14 +134,14 @@ def _least(local: Local, cells: tuple[str, ...], phase: str) -> int | None:
 def _heads(local: Local, index: int, step: Step) -> int:
     name = step.inputs[0]
     dim = local.facts.block.activations[name].features[0]
-    return max(1, round(local.features_used(index, name) / dim.granule))
+    return larger(round(local.features_used(index, name) / dim.granule), 1)
 
 
 def _kv_heads(local: Local, step: Step, heads: int) -> int:
     for name in step.inputs[1:]:
         dims = local.facts.block.activations[name].features
         if dims and dims[0].name == "heads" and not _per_context(local, name):
-            return max(1, round(local.features(name) / dims[0].granule))
+            return larger(round(local.features(name) / dims[0].granule), 1)
     return heads
 
 
@@ -194,8 +200,13 @@ def _pointwise(local: Local, index: int, step: Step, part: Part) -> OpWork:
     if step.kind == "embedding":
         read = write
     if part in ("data_grad", "weight_grad"):
-        read, write = read + write, read
-        pair_in, pair_out = pair_in + pair_out, pair_in
+        if step.kind in _LINEAR:
+            # The gradient passes through a sum as it is (two that meet are added); a mask is read.
+            read, write = (2 * write, write) if step.kind == "residual" else (write, read)
+            pair_in, pair_out = pair_out, pair_in
+        else:
+            read, write = read + write, read
+            pair_in, pair_out = pair_in + pair_out, pair_in
     return OpWork(
         step.name, step.kind, part, rows_share=local.rows_used(index, step.inputs[0]),
         heads=_heads(local, index, step) if pair_in else 0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from llamasim.plan.beside import with_casts
+from llamasim.plan.beside import with_bias_sum, with_casts
 from llamasim.plan.communication import (
     backward_of,
     exchanges,
@@ -127,7 +127,8 @@ class Passes:
             work.append(with_casts(self.local, (), step, made))
         weight = step.op.weight
         if weight and facts.trainable(weight) and step.kind in ("matmul", "router", "embedding"):
-            work.append(op_work(self.local, index, step, "backward", "weight_grad"))
+            made = op_work(self.local, index, step, "backward", "weight_grad")
+            work.append(with_bias_sum(self.local, step, made))
         return work
 
     def _output_gradients(self, index: int) -> list[Work]:

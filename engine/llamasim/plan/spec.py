@@ -114,8 +114,8 @@ class OpWork:
         read_per_kv_token: cache traffic in bytes per cached token; `kv_spans` what it differs by
             in some ranges of a sequence.
         read_fixed, write_fixed: weights read, gradients written, in bytes.
-        cast_per_token: bytes that kernels before a product move to bring its operands to the
-            arithmetic's width, per token of the step.
+        beside_per_token: bytes that kernels of their own move beside a product, per token of the
+            step: casts of its operands, the sum that is a bias's gradient.
         math: arithmetic (`bf16`); `format`: storage format of its weight or cache, if named.
         max_efficiency, max_memory_efficiency: caps written by techniques.
         launch_scale, launch_add_s: on the runtime's launch time of this op.
@@ -153,7 +153,7 @@ class OpWork:
     read_scale: float = 1.0
     write_scale: float = 1.0
     runs: float = 1.0
-    cast_per_token: float = 0.0
+    beside_per_token: float = 0.0
     math: str = "bf16"
     format: str | None = None
     max_efficiency: float = 1.0
