@@ -84,7 +84,7 @@ def test_a_measure_is_the_plans() -> None:
 def test_plan_prints_it_within_100_columns() -> None:
     out = call("plan", "cluster").out
     assert max(len(line) for line in out.splitlines()) <= 100
-    assert "activations kept  319.5 GiB -> 63.5 GiB" in " ".join(out.split("\n"))
+    assert "activations kept  306.5 GiB -> 50.5 GiB" in " ".join(out.split("\n"))
     assert "cannot be left out: E0412 128 replicas" in out
     assert "numerics.master_bits master_bits  = 32 bit" in " ".join(out.split("\n"))
 
