@@ -10,7 +10,8 @@ from tests.scenarios_for_tests import block, plan_of, scenario, use
 
 from llamasim.cost.machine import Machine
 from llamasim.cost.ops import op_cost
-from llamasim.plan.spec import OpWork, Plan
+from llamasim.plan import compile_plan
+from llamasim.plan.spec import CommWork, OpWork, Plan
 from llamasim.scenario.spec import Length, Scenario
 
 NEWTON_SCHULZ = """
@@ -64,3 +65,53 @@ def test_an_update_may_multiply_matrices(tmp_path: Path) -> None:
 
 def _updates(plan: Plan) -> list[OpWork]:
     return [w for w in plan.ranks[0].optimizer if isinstance(w, OpWork)]
+
+
+def test_attention_over_a_split_cache_joins_its_softmax(tmp_path: Path) -> None:
+    """32 heads of 128 sums, and for each a largest score and a sum, in 16 bits."""
+    text = """
+technique t {
+  axis sp size 8
+  on kv_cache { shard seq over sp }
+}
+"""
+    given = own(tmp_path, text, mode="inference", devices=8, prompt=Length("fixed", 4096), batch=1)
+    found = [w for w in block(plan_of(given)).work["decode"] if isinstance(w, CommWork)]
+    assert [(w.kind, w.group.axis, w.bytes_per_token) for w in found] == [
+        ("all_reduce", "sp", (32 * 128 + 32 * 2) * 2)]
+
+
+def test_copies_take_the_bits_of_the_link(tmp_path: Path) -> None:
+    """An 8-bit link and a tenth of the elements: a twentieth of 16 bits at rest."""
+    text = """
+technique t {
+  on weight of *.mlp.up { place on host set wire.bits = 8 bit scale wire.elements by 10 % }
+}
+"""
+    given = own(tmp_path, text, mode="inference", devices=1, prompt=Length("fixed", 10), batch=1)
+    found = [w for w in block(plan_of(given)).work["decode"]
+             if isinstance(w, CommWork) and w.kind == "copy"]
+    assert sum(w.bytes_fixed for w in found) == pytest.approx(4096 * 14336 * 2 / 20)
+
+
+def test_gathering_over_fewer_devices_needs_a_second_partition(tmp_path: Path) -> None:
+    """Parts over 8, gathered over 4 in the backward pass: an eighth, and a fourth beside it."""
+    text = """
+technique t {
+  axis hpz size 4 inside dp
+  on weight { shard flat over dp gather over dp until layer_end }
+  on weight during backward { gather over hpz until layer_end }
+  on grad during backward { reduce over dp }
+}
+"""
+    plan = plan_of(own(tmp_path, text, devices=8))
+    whole = 218_112_000 * 2  # a layer of Llama 3.1 8B with its norms
+    assert block(plan).weight_bytes == pytest.approx(whole / 8 + whole / 4, rel=1e-6)
+
+
+def test_a_brought_weight_must_read_as_wide_as_its_input(tmp_path: Path) -> None:
+    text = "technique t { bring weight small on *.attn.q { dim_in: 8, dim_out: 4096 } }"
+    plan, said = compile_plan(own(tmp_path, text, devices=1))
+    assert plan is None
+    found = next(d for d in said if d.code == "E0409")
+    assert "reads what is 4096 wide" in found.why

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from llamasim.plan.flow import PARTIAL, REPLICATED, TOKEN_DIMS, Flow, Move
 from llamasim.plan.local import Local
+from llamasim.plan.opwork import attended_caches
 from llamasim.plan.spec import CommKind, CommWork
+from llamasim.plan.steps import Step
 
 #: Verbs by which rules speak of a collective.
 _VERB = {"all_reduce": "reduce", "reduce_scatter": "reduce", "all_gather": "gather",
@@ -63,6 +65,29 @@ def loss_reductions(local: Local, index: int, source: str) -> list[CommWork]:
             found.append(CommWork("loss", "all_reduce", local.mesh.group(axis),
                                   bytes_per_token=size, reason="loss over a split vocabulary"))
     return found
+
+
+def softmax_merges(local: Local, index: int, step: Step, phase: str) -> list[CommWork]:
+    """Return the reductions that join attention over parts of a cache that is split along the
+    sequence: each device has a share of every softmax, its largest score and its sum
+    (arXiv:2205.14135, section 3.1; Tree attention, arXiv:2408.04093, section 5).
+    """
+    if phase not in ("prefill", "decode") or step.kind not in ("context", "fused_attention"):
+        return []
+    caches = attended_caches(local, step)
+    axes = {axis for name in caches for dim, axis in local.facts.shards.get(("kv_cache", name), ())
+            if dim == "seq" and local.mesh.size(axis) > 1}
+    made = step.outputs[-1]
+    dims = local.facts.block.activations[made].features
+    scalars = 1.0 + 2.0 / max(d.granule for d in dims)
+    return [
+        CommWork(made, "all_reduce", local.mesh.group(axis),
+                 bytes_per_token=local.features(made) * scalars * local.rows(made)
+                 * local.wire_bits("activation", made) / 8,
+                 hidden=local.facts.hidden.get(("activation", made, "reduce", phase), 0.0),
+                 reason=f"softmax over a cache split along {axis}")
+        for axis in sorted(axes)
+    ]
 
 
 def message(

@@ -58,6 +58,7 @@ def _weight(local: Local, weight: str, phase: str) -> CommWork:
     away = local.facts.away("weight", weight)
     # Each device brings its own part of a split weight; gathers do the rest.
     size = local.elements("weight", weight) * local.bits("weight", weight) / 8 * away.share
+    size *= local.over_link("weight", weight)
     return CommWork(weight, "copy", group_of(local, away.where), bytes_fixed=size,
                     hidden=hidden_share(local.facts, "weight", weight, phase), stream="copy",
                     reason=f"weight {weight} from the {away.where}")
@@ -67,13 +68,14 @@ def _cache(local: Local, name: str, phase: str) -> list[CommWork]:
     """Return the copies of cached tokens, and of ranges of them that lie elsewhere."""
     facts = local.facts
     base = facts.away("kv_cache", name)
-    size = local.cache_bytes(name)
+    link = local.over_link("kv_cache", name)
+    size = local.cache_bytes(name) * link
     parts: dict[str, tuple[float, list[KvSpan]]] = {}
     if base.share > 0:
         parts[base.where] = (size * base.share, [])
     for low, high, ranged in facts.token_spans(name):
         placed = facts.away("kv_cache", ranged if ("kv_cache", ranged) in facts.places else name)
-        there = local.cache_bytes(name, ranged)
+        there = local.cache_bytes(name, ranged) * link
         for where in sorted({base.where, placed.where} - {"device"}):
             now = there * placed.share if placed.where == where else 0.0
             was = size * base.share if base.where == where else 0.0
@@ -101,6 +103,7 @@ def saved_copies(local: Local, phase: str, kept: Iterable[str]) -> list[CommWork
         if away.share > 0:
             key = (away.where, hidden_share(local.facts, "activation", name, phase))
             size = local.kept_bytes_per_token(name) * away.share
+            size *= local.over_link("activation", name)
             joined[key] = joined.get(key, 0.0) + size
     way = "to" if phase == "forward" else "from"
     return [
@@ -119,6 +122,7 @@ def gradient_copies(local: Local) -> list[CommWork]:
         if weight.tied or away.share == 0 or not facts.trainable(name):
             continue
         size = local.elements("grad", name) * local.bits("grad", name) / 8 * away.share
+        size *= local.over_link("grad", name)
         key = (away.where, hidden_share(facts, "grad", name, "backward"))
         sums[key] = sums.get(key, 0.0) + size
     return [

@@ -228,9 +228,11 @@ class Update:
             self.flops += added
         elif added > 0:
             self.products[str(math)] = self.products.get(str(math), 0.0) + added
-        self.states += states
-        self.weights += 0.0 if local.facts.place("weight", name) == "host" else stored
-        self.gradients += 0.0 if local.facts.place("grad", name) == "host" else grads
+        self.states += states * local.over_link("optimizer", name)
+        if local.facts.place("weight", name) != "host":
+            self.weights += stored * local.over_link("weight", name)
+        if local.facts.place("grad", name) != "host":
+            self.gradients += grads * local.over_link("grad", name)
         self.hidden = min(self.hidden, hidden_share(local.facts, "optimizer", name, "optimizer"))
 
     def works(self, where: str, *, comes: bool) -> list[Work]:

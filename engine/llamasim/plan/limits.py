@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from llamasim.diagnostics import Diagnostic
 from llamasim.techniques.applied import Applied, BlockFacts
+from llamasim.techniques.mesh import REMAINDER, REPLICAS
 
 #: Movements that lowering turns into collectives, by element.
 _MOVES = {
@@ -27,6 +28,25 @@ def limits(applied: Applied) -> list[Diagnostic]:
         for diagnostic in stated:
             found.setdefault(diagnostic.message, diagnostic)
     return list(found.values())
+
+
+def idle_axes(applied: Applied, pipeline: str | None) -> list[Diagnostic]:
+    """Return a warning for each axis along which devices do the same work."""
+    used = {pipeline, REMAINDER, *(a.inside for a in applied.mesh.axes)}
+    for facts in applied.blocks:
+        used |= {axis for shards in facts.shards.values() for _, axis in shards}
+        used |= {o.axis for found in facts.obligations.values() for o in found}
+    if REPLICAS in used:
+        used |= set(applied.mesh.members(REPLICAS))
+    return [
+        Diagnostic(
+            "W0405", f"the {axis.size} members of axis `{axis.name}` all do the same work",
+            severity="warning", why="no rule splits a tensor along it, and none moves data over it",
+            help=(f"shard something over `{axis.name}`, or leave the devices to `{REMAINDER}`",),
+        )
+        for axis in applied.mesh.axes if axis.size > 1 and axis.name not in used
+        and axis.inside is None
+    ]
 
 
 def untrained(applied: Applied) -> list[Diagnostic]:

@@ -57,6 +57,14 @@ class Local:
         bits = self.facts.number(element, name, "wire.bits", base)
         return bits * self.facts.number(element, name, "wire.elements", 1.0)
 
+    def over_link(self, element: str, name: str) -> float:
+        """Return the share of its bytes at rest that a copy of an element moves over a link."""
+        facts, rest = self.facts, self.bits(element, name)
+        bits = rest
+        if facts.merged(element, name, "wire.bits").value is not None:
+            bits = facts.number(element, name, "wire.bits", rest)
+        return bits / rest * facts.number(element, name, "wire.elements", 1.0)
+
     def stored(self, element: str, name: str) -> float:
         """Return the share of a tensor that takes room of its own."""
         return self.facts.number(element, name, "layout.stored", 1.0)

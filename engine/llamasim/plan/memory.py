@@ -52,7 +52,7 @@ def model_state(local: Local, optimizer: str, *, training: bool) -> State:
         resident = 0.0 if weight.tied else local.elements("weight", name) * local.bits(
             "weight", name) / 8 * local.stored("weight", name)
         away = facts.away("weight", name)
-        totals.put("weights", resident, away)
+        totals.put("weights", resident + _nearer_copies(local, name), away)
         if _stays_whole(local, name):
             held += _held_for_use(local, name, resident)
         else:
@@ -78,12 +78,27 @@ def model_state(local: Local, optimizer: str, *, training: bool) -> State:
                  device["optimizer"], gathered, held, static, totals.host, totals.disk)
 
 
+def _nearer_copies(local: Local, name: str) -> float:
+    """Return what a second partition of a weight takes: where it is gathered over fewer devices
+    than its parts are spread over, these hold all of it among them (ZeRO++ calls it a hierarchical
+    partition: arXiv:2306.10209, section 3.2).
+    """
+    facts, spread = local.facts, local.facts.ways("weight", name, "flat", local.mesh)
+    if spread == 1:
+        return 0.0
+    over = {o.axis for o in facts.obligations.get(("weight", name), ()) if o.verb == "gather"}
+    sizes = {local.mesh.size(axis) for axis in over}
+    whole = local.whole_elements(name) * local.bits("weight", name) / 8
+    return sum(whole / size for size in sizes if 1 < size < spread)
+
+
 def _static_bytes(local: Local, totals: _Totals) -> float:
     """Return further bytes of no category; those of gradients and states join theirs."""
     facts = local.facts
     static = 0.0
-    for (element, _, _, cell), merged in facts.cells.items():
-        if cell == "cost.static_bytes":
+    for (element, name, _, cell), merged in facts.cells.items():
+        shared = name in facts.block.weights and facts.block.weights[name].tied
+        if cell == "cost.static_bytes" and not shared:
             category = {"grad": "gradients", "optimizer": "optimizer"}.get(element)
             if category is None:
                 static += merged.add / 8

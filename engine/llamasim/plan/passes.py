@@ -13,6 +13,7 @@ from llamasim.plan.communication import (
     message,
     partial_gradients,
     rotations,
+    softmax_merges,
 )
 from llamasim.plan.copies import activation_copies, copies_for_use
 from llamasim.plan.flow import PARTIAL, REPLICATED, TOKEN_DIMS, Flow
@@ -62,6 +63,7 @@ class Passes:
         work.append(made)
         if step.kind == "loss":
             work += loss_reductions(self.local, index, step.inputs[0])
+        work += softmax_merges(self.local, index, step, phase)
         work += exchanges(self.local, step.outputs, phase)
         work += forward_moves(self.local, index, "output", phase)
         runs = step_runs(self.local, step, phase)

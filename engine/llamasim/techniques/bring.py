@@ -49,6 +49,7 @@ def with_brought(
                 if brought is not None:
                     grafts.add(brought)
     diagnostics += [_misfit(instances, b, widths) for b, widths in grafts.misfits()]
+    diagnostics += [_unread(instances, b, width) for b, width in grafts.unread]
     return grafts.block, used, diagnostics
 
 
@@ -122,6 +123,21 @@ def _brought(
 def _empty(member: Bring) -> Diagnostic:
     return Diagnostic("E0409", f"`bring {member.what} {member.name}` has a size below 1 here",
                       (Label(member.span),), help=("mend the rule, or give it `when: ...`",))
+
+
+def _unread(instances: Sequence[Instance], brought: Brought, width: int) -> Diagnostic:
+    found = next(
+        (Label(m.span, f"reads {brought.dim_in}") for i in instances for m in i.technique.members
+         if isinstance(m, Bring) and m.name == brought.name), None,
+    )
+    where = "what comes out of" if brought.after else "what goes into"
+    return Diagnostic(
+        "E0409", f"`{brought.name}` does not fit {where} {brought.target}",
+        (found,) if found else (),
+        why=f"its dim_in is {brought.dim_in}, and it reads what is {width} wide",
+        help=(f"give it `dim_in: {width}`; as a rule says it for every model, `weight.dim_in` with "
+              "`on`, `weight.dim_out` with `after`",),
+    )
 
 
 def _misfit(

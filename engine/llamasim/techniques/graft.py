@@ -46,6 +46,8 @@ class Grafts:
         self._tails: dict[str, str] = {}
         # The series after an op: its last piece, and how wide its readers expect it.
         self._series: dict[str, tuple[Brought, int]] = {}
+        # Weights that read something of another width than their own.
+        self.unread: list[tuple[Brought, int]] = []
 
     def add(self, brought: Brought) -> None:
         """Put one piece in."""
@@ -85,6 +87,7 @@ class Grafts:
         block, name = self.block, brought.full
         weights = dict(block.weights)
         if brought.weight:
+            self._check_width(brought, block.activations[source])
             dims = (Dim("dim_in", brought.dim_in), Dim("dim_out", brought.dim_out))
             copies = (Dim("copies", brought.count),) if brought.count > 1 else ()
             weights[name] = Weight(name, (*copies, *dims))
@@ -96,6 +99,13 @@ class Grafts:
         ops = (*block.ops[:at], op, *block.ops[at:])
         activations = {**block.activations, name: Activation(name, features)}
         self.block = attrs.evolve(block, weights=weights, activations=activations, ops=ops)
+
+    def _check_width(self, brought: Brought, read: Activation) -> None:
+        # A size of 1 is a vector of factors; copies read the same input, or each its own part.
+        width = _width(read)
+        fits = brought.dim_in in (1, width) or brought.dim_in * brought.count == width
+        if not fits and all(d.name != "routes" for d in read.features):
+            self.unread.append((brought, width))
 
     def misfits(self) -> Iterator[tuple[Brought, tuple[int, int]]]:
         """Yield the ends of series that are not as wide as what they replace."""
