@@ -75,11 +75,13 @@ def _pass(passes: Passes, runtime: Runtime, *, each: bool) -> tuple[Work, ...]:
     # Copies beside reductions are counted where each micro-batch has them.
     body = passes.backward() if passes.phase == "backward" else passes.forward()
     gathers = gathers_in_use(passes.local, passes.phase)
-    before = (*gathers, *buffer_copies(gathers, runtime.gather_copies, "forward"),
-              *saved_copies(passes.local, passes.phase, kept_names(passes)))
+    before: tuple[Work, ...] = (
+        *gathers, *buffer_copies(gathers, runtime.gather_copies, "forward"),
+        *saved_copies(passes.local, passes.phase, kept_names(passes)),
+    )
     if passes.phase != "backward":
         return (*before, *body)
-    sums = reductions(passes).works if each and runtime.reduce_copies > 0 else ()
+    sums: tuple[CommWork, ...] = reductions(passes).works if each and runtime.reduce_copies > 0 else ()
     return (*before, *body, *gradient_copies(passes.local),
             *buffer_copies(sums, runtime.reduce_copies, "weight_grad"))
 

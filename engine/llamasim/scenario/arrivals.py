@@ -83,8 +83,11 @@ def _rates(reading: Reading, pairs: dict[str, Scalar]) -> tuple[tuple[float, flo
     found: list[tuple[float, float]] = []
     path = "workload.arrivals.rates"
     for text, scalar in pairs.items():
-        time = read_number(reading, _TIME, path,
-                           attrs.evolve(scalar, text=text))
+        said = len(reading.found)
+        time = read_number(reading, _TIME, path, attrs.evolve(scalar, text=text))
+        # What would be written is a key within the value, not the value.
+        reading.found[said:] = [attrs.evolve(d, help=(f"as in {_TIME.example}",))
+                               for d in reading.found[said:]]
         rate = read_number(reading, attrs.evolve(_RATE, above=False), path, scalar)
         if time is not None and rate is not None:
             found.append((float(time), float(rate)))
