@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from simpy import Environment
 
+from llamasim.simulate.clock import Clock, Process
 from llamasim.simulate.ports import Ports, port_of
 
 
 def finish_times(flows: list[tuple[float, float, tuple[int, int]]]) -> list[float]:
-    env = Environment()
-    ports, ends = Ports(env, 3), [-1.0] * len(flows)
+    clock = Clock()
+    ports, ends = Ports(clock, 3), [-1.0] * len(flows)
 
-    def begin(number: int, at: float, seconds: float, route: tuple[int, int]):
-        yield env.timeout(at)
-        ports.start(route, seconds, lambda: ends.__setitem__(number, env.now))
+    def begin(number: int, at: float, seconds: float, route: tuple[int, int]) -> Process:
+        yield at
+        ports.start(route, seconds, lambda: ends.__setitem__(number, clock.now))
 
     for number, flow in enumerate(flows):
-        env.process(begin(number, *flow))
-    env.run()
+        clock.start(begin(number, *flow))
+    clock.run()
     return ends
 
 
@@ -56,11 +56,11 @@ def test_a_flow_goes_at_the_rate_of_its_busiest_port() -> None:
 
 
 def test_a_load_takes_its_share() -> None:
-    env = Environment()
-    ports, ends = Ports(env, 2), []
+    clock = Clock()
+    ports, ends = Ports(clock, 2), []
     ports.load(0, 0.0, 0.75)
-    ports.start((OUT, IN), 1.0, lambda: ends.append(env.now))
-    env.run(until=2.0)
+    ports.start((OUT, IN), 1.0, lambda: ends.append(clock.now))
+    clock.run(until=2.0)
     ports.load(0, 0.0, 0.0)
-    env.run()
+    clock.run()
     assert ends == pytest.approx([2.5])

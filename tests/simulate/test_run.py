@@ -39,6 +39,6 @@ def test_a_server_without_room_for_its_weights_rejects_everything() -> None:
 
 
 def test_importing_the_room_loads_no_event_library() -> None:
-    """SimPy is for runs with events; a batch and the fast path do without."""
+    """SimPy is for servers; training steps, a batch and the fast path do without."""
     code = "import sys, llamasim.simulate; sys.exit('simpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

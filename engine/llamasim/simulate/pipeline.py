@@ -1,10 +1,10 @@
-"""A training step in SimPy: one process per pipeline stage, transfers between them over ports."""
+"""A training step in simulated time: a process a stage, transfers between them over ports."""
 
 from __future__ import annotations
 
 import attrs
-from simpy import Environment, Event
 
+from llamasim.simulate.clock import Clock, Signal
 from llamasim.simulate.orders import FORWARD, Task, orders, target
 from llamasim.simulate.ports import Ports
 from llamasim.simulate.stage import SEND, Stage
@@ -36,51 +36,51 @@ class Outcome:
 
 def step(timings: Timings) -> Outcome:
     """Simulate one training step."""
-    env = Environment()
+    clock = Clock()
     count, chunks = len(timings.stages), timings.chunks
-    ports = Ports(env, count)
+    ports = Ports(clock, count)
     lists = orders(timings.pipeline, count, chunks, timings.micro_batches)
-    stages = [Stage(env, ports, i, timings, lists[i]) for i in range(count)]
+    stages = [Stage(clock, ports, i, timings, lists[i]) for i in range(count)]
     for j in range(timings.micro_batches):
         stages[0].mark(stages[0].key((FORWARD, 0, j)), 0.0)
 
-    def deliver(stage: Stage, task: Task) -> Event | None:
+    def deliver(stage: Stage, task: Task) -> Signal | None:
         goal = target(stage.index, task, count, chunks)
         if goal is None:
             return None
-        other, key, now = stages[goal[0]], stages[goal[0]].key(goal[1]), env.now
+        other, key, now = stages[goal[0]], stages[goal[0]].key(goal[1]), clock.now
         if other is stage or timings.send is None:
             other.mark(key, now)
             return None
-        return _send(env, ports, timings, stage, other, task, key)
+        return _send(clock, ports, timings, stage, other, task, key)
 
     for stage in stages:
-        env.process(stage.run(deliver))
-    env.run()
+        clock.start(stage.run(deliver))
+    clock.run()
     return Outcome(timings, tuple(stages), max(s.end for s in stages))
 
 
 def _send(
-    env: Environment, ports: Ports, timings: Timings, stage: Stage, other: Stage, task: Task,
+    clock: Clock, ports: Ports, timings: Timings, stage: Stage, other: Stage, task: Task,
     key: int,
-) -> Event | None:
+) -> Signal | None:
     flow = timings.send
     assert flow is not None
     _, chunk, j = task
-    start = env.now
+    start = clock.now
 
     def arrived() -> None:
-        stage.rows.append((SEND, chunk, j, start, env.now, flow, flow.bytes))
+        stage.rows.append((SEND, chunk, j, start, clock.now, flow, flow.bytes))
         other.mark(key, start)
 
     route = ports_of(flow, stage.index, other.index)
     if flow.hidden >= 1:
         ports.start(route, flow.seconds, arrived)
         return None
-    sent = env.event()
+    sent = Signal(clock)
 
     def blocked() -> None:
-        sent.succeed()
+        sent.happen()
         ports.start(route, flow.seconds * flow.hidden, arrived)
 
     ports.start(route, flow.seconds * (1 - flow.hidden), blocked)

@@ -8,9 +8,8 @@ use that port. The equal split at each port is max-min fair where flows share on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import cast
 
-from simpy import Environment, Event, Timeout
+from llamasim.simulate.clock import Clock
 
 #: Share of a flow below which what is left of it is a rounding error.
 EPSILON = 1e-12
@@ -46,8 +45,8 @@ def port_of(stage: int, outer: bool, inward: bool) -> int:
 class Ports:
     """All ports of all stages."""
 
-    def __init__(self, env: Environment, stages: int) -> None:
-        self._env = env
+    def __init__(self, clock: Clock, stages: int) -> None:
+        self._clock = clock
         self._flows: list[list[_Active]] = [[] for _ in range(stages * 4)]
         self._load = [0.0] * (stages * 4)
 
@@ -59,27 +58,28 @@ class Ports:
         if seconds <= 0:
             done()
             return
-        flow = _Active(ports, seconds, self._env.now, done)
+        flow = _Active(ports, seconds, self._clock.now, done)
         out, into = self._flows[ports[0]], self._flows[ports[1]]
         out.append(flow)
         into.append(flow)
         if len(out) == 1 and len(into) == 1:
-            self._plan(flow)
+            leaving, entering = 1.0 - self._load[ports[0]], 1.0 - self._load[ports[1]]
+            flow.rate = leaving if leaving < entering else entering
+            self._set_timer(flow)
         else:
             self._replan(ports)
 
     def load(self, stage: int, inner: float, outer: float) -> None:
         """Say which share of a stage's ports the collectives inside its compute take from now."""
-        changed: list[int] = []
-        for share, base in ((inner, 4 * stage), (outer, 4 * stage + 2)):
-            # A share of one would stop other flows for good; in truth they would take turns.
-            share = min(share, 0.95)
-            for port in (base, base + 1):
-                if self._load[port] != share:
-                    self._load[port] = share
-                    changed.append(port)
-        if changed:
-            self._replan(changed)
+        load, base = self._load, 4 * stage
+        # A share of one would stop other flows for good; in truth they would take turns.
+        inner, outer = inner if inner < 0.95 else 0.95, outer if outer < 0.95 else 0.95
+        if load[base] != inner:
+            load[base] = load[base + 1] = inner
+            self._replan((base, base + 1))
+        if load[base + 2] != outer:
+            load[base + 2] = load[base + 3] = outer
+            self._replan((base + 2, base + 3))
 
     def _replan(self, ports: Iterable[int]) -> None:
         for port in ports:
@@ -93,7 +93,7 @@ class Ports:
         rate = leaving if leaving < entering else entering
         if rate == flow.rate:
             return
-        now = self._env.now
+        now = self._clock.now
         flow.left -= flow.rate * (now - flow.since)
         flow.since, flow.rate = now, rate
         if now + flow.left / rate < flow.timer:
@@ -102,16 +102,14 @@ class Ports:
     def _set_timer(self, flow: _Active) -> None:
         delay = max(0.0, flow.left / flow.rate)
         flow.version += 1
-        flow.timer = self._env.now + delay
-        timer = Timeout(self._env, delay, (flow, flow.version))
-        assert timer.callbacks is not None
-        timer.callbacks.append(self._over)
+        flow.timer = self._clock.now + delay
+        self._clock.call(delay, self._over, (flow, flow.version))
 
-    def _over(self, timer: Event) -> None:
-        flow, version = cast(tuple[_Active, int], timer.value)
+    def _over(self, timer: tuple[_Active, int]) -> None:
+        flow, version = timer
         if flow.version != version:
             return
-        now = self._env.now
+        now = self._clock.now
         flow.left -= flow.rate * (now - flow.since)
         flow.since = now
         # What is too short to move the clock is over, too.
@@ -125,7 +123,7 @@ class Ports:
         out, into = self._flows[flow.out], self._flows[flow.into]
         out.remove(flow)
         into.remove(flow)
-        for others in (out, into):
-            for other in others:
+        if out or into:
+            for other in (*out, *into):
                 self._plan(other)
         flow.done()

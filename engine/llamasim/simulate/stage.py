@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from collections.abc import Callable
 
-from simpy import Environment, Event, Timeout
-
+from llamasim.simulate.clock import Clock, Process, Signal
 from llamasim.simulate.orders import FORWARD, Task
 from llamasim.simulate.ports import Ports
 from llamasim.simulate.streams import CommStream, ports_of
@@ -17,7 +15,7 @@ from llamasim.simulate.trace import TASKS
 Row = tuple[int, int, int, float, float, Flow | None, float]
 #: Chunk, micro-batch, part, start of the part, end of its reduction.
 Reduction = tuple[int, int, int, float, float]
-Deliver = Callable[["Stage", Task], Event | None]
+Deliver = Callable[["Stage", Task], Signal | None]
 
 SEND, REDUCE, GATHER = TASKS.index("send"), TASKS.index("reduce"), TASKS.index("gather")
 OPTIMIZER, HOST = TASKS.index("optimizer"), TASKS.index("host")
@@ -27,12 +25,12 @@ class Stage:
     """State and process of one stage; columns of its tasks are in the order of its task list."""
 
     def __init__(
-        self, env: Environment, ports: Ports, index: int, timings: Timings, order: list[Task]
+        self, clock: Clock, ports: Ports, index: int, timings: Timings, order: list[Task]
     ) -> None:
-        self.env, self.ports, self.index = env, ports, index
+        self.clock, self.ports, self.index = clock, ports, index
         self.timings, self.order = timings, order
         self.times: StageTimes = timings.stages[index]
-        self.comm = CommStream(env, ports, index)
+        self.comm = CommStream(clock, ports, index)
         self.starts: list[float] = []
         self.ends: list[float] = []
         self.rows: list[Row] = []
@@ -44,10 +42,10 @@ class Stage:
         self._ready = bytearray(2 * each) + bytearray(b"\1") * each
         self._loaded = False
         self._wanted = -1
-        self._event: Event | None = None
+        self._input: Signal | None = None
         self._tail: list[tuple[Flow, int, int]] = []
-        self._gathered: list[Event] = []
-        self._pending: list[Event] = []
+        self._gathered: list[Signal] = []
+        self._pending: list[Signal] = []
 
     def key(self, task: Task) -> int:
         """Return a task's number on this stage."""
@@ -59,30 +57,34 @@ class Stage:
         self._ready[key] = 1
         if self._wanted == key:
             self._wanted = -1
-            assert self._event is not None
-            self._event.succeed(produced)
+            assert self._input is not None
+            self._input.happen(produced)
 
-    def run(self, deliver: Deliver) -> Generator[Event, Any, None]:
-        """Work through the task list (a SimPy process)."""
-        env, ready, chunks = self.env, self._ready, self.times.chunks
-        starts, ends = self.starts, self.ends
+    def run(self, deliver: Deliver) -> Process:
+        """Work through the task list."""
+        clock, ready, timings, comm = self.clock, self._ready, self.timings, self.comm
+        starts, ends, closing = self.starts, self.ends, timings.closing
+        count, batches, chunks = timings.chunks, timings.micro_batches, self.times.chunks
+        segments = [[chunk.of(kind) for chunk in chunks] for kind in range(3)]
+        reduces = [chunk.reduces for chunk in chunks]
         yield from self._begin()
         for task in self.order:
             kind, chunk, j = task
-            key = self.key(task)
+            key = (kind * count + chunk) * batches + j
             if not ready[key]:
                 yield from self._wait_for(key)
-            starts.append(env.now)
-            times = chunks[chunk]
-            if kind == self.timings.closing and times.reduces and self.timings.closes_round(j):
+            starts.append(clock.now)
+            if kind == closing and reduces[chunk] and timings.closes_round(j):
                 yield from self._reducing(kind, chunk, j)
+            elif comm.running:
+                yield from self._compute(segments[kind][chunk], 1.0)
             else:
-                segment = times.of(kind)
-                if segment.plain and not self.comm.running:
-                    yield Timeout(env, segment.seconds)
-                else:
-                    yield from self._compute(segment, 1.0)
-            ends.append(env.now)
+                # Nothing runs beside: only this process could begin something.
+                segment = segments[kind][chunk]
+                if self._loaded or not segment.plain:
+                    self._load(segment.inner, segment.outer)
+                yield segment.seconds
+            ends.append(clock.now)
             if self._gathered and kind == FORWARD and j == 0:
                 yield from self._wait(self._gathered.pop(0), "gather")
             blocked = deliver(self, task)
@@ -90,22 +92,22 @@ class Stage:
                 yield from self._wait(blocked, "send")
         yield from self._finish()
 
-    def blocking(self, flow: Flow, share: float, kind: int, chunk: int, j: int) -> Event:
+    def blocking(self, flow: Flow, share: float, kind: int, chunk: int, j: int) -> Signal:
         """Start a share of a collective that compute waits for."""
-        event, start = self.env.event(), self.env.now
+        signal, start = Signal(self.clock), self.clock.now
 
         def over() -> None:
-            end = self.env.now
+            end = self.clock.now
             self.rows.append((kind, chunk, j, start, end, flow, flow.bytes * share))
-            event.succeed()
+            signal.happen()
 
         self.ports.start(ports_of(flow, self.index), flow.seconds * share, over)
-        return event
+        return signal
 
-    def _begin(self) -> Iterator[Event]:
+    def _begin(self) -> Process:
         host = self.timings.host_s
         if host > 0:
-            yield Timeout(self.env, host)
+            yield host
             self.waits["host"] = host
             self.rows.append((HOST, 0, 0, 0.0, host, None, 0.0))
         for flow in self.times.start:
@@ -121,16 +123,16 @@ class Stage:
                 self.comm.put(flow, flow.hidden / count, self._recorder(GATHER, chunk, 0))
             self._gathered.append(self._marker())
 
-    def _marker(self) -> Event:
-        # An event at the point which the communication stream has been filled to.
-        event = self.env.event()
+    def _marker(self) -> Signal:
+        # What happens at the point which the communication stream has been filled to.
+        signal = Signal(self.clock)
         mark = Flow("", "", 0.0)
 
         def reached(flow: Flow, share: float, start: float, end: float) -> None:
-            event.succeed()
+            signal.happen()
 
         self.comm.put(mark, 1.0, reached)
-        return event
+        return signal
 
     def _recorder(
         self, kind: int, chunk: int, j: int
@@ -140,21 +142,21 @@ class Stage:
 
         return record
 
-    def _wait(self, event: Event, cause: str) -> Iterator[Event]:
-        start = self.env.now
+    def _wait(self, signal: Signal, cause: str) -> Process:
+        start = self.clock.now
         self._load(0.0, 0.0)
-        yield event
-        waited = self.env.now - start
+        yield signal
+        waited = self.clock.now - start
         if waited > 0:
             self.waits[cause] = self.waits.get(cause, 0.0) + waited
 
-    def _wait_for(self, key: int) -> Generator[Event, Any, None]:
-        start = self.env.now
+    def _wait_for(self, key: int) -> Process:
+        start = self.clock.now
         if self._loaded:
             self._load(0.0, 0.0)
-        self._wanted, self._event = key, self.env.event()
-        produced = yield self._event
-        now = self.env.now
+        self._wanted, self._input = key, Signal(self.clock)
+        produced = yield self._input
+        now = self.clock.now
         # While the data is under way the wait is the link's; before that, the other stage's.
         sending = now - max(start, produced)
         self._add("send", sending)
@@ -169,25 +171,25 @@ class Stage:
         if seconds > 0:
             self.waits[cause] = self.waits.get(cause, 0.0) + seconds
 
-    def _compute(self, segment: Segment, share: float) -> Iterator[Event]:
+    def _compute(self, segment: Segment, share: float) -> Process:
         self._load(segment.inner, segment.outer)
         before = self.comm.busy()
-        yield Timeout(self.env, segment.seconds * share)
+        yield segment.seconds * share
         beside = self.comm.busy() - before
         tax = self.timings.tax
         if beside > 0 and tax > 0:
             # Multiprocessors that the collective took, made up for at the end of the task.
             extra = beside * tax / (1 - tax)
-            yield Timeout(self.env, extra)
+            yield extra
             self._add("reduce", extra)
 
-    def _reducing(self, kind: int, chunk: int, j: int) -> Iterator[Event]:
+    def _reducing(self, kind: int, chunk: int, j: int) -> Process:
         times = self.times.chunks[chunk]
         last = j == self.timings.micro_batches - 1
         for number, part in enumerate(times.parts):
             if part.buffered and len(self._pending) >= IN_FLIGHT:
                 yield from self._wait(self._pending.pop(0), "reduce")
-            start = self.env.now
+            start = self.clock.now
             yield from self._compute(times.of(kind), part.share)
             for flow in part.reduce:
                 yield from self._reduce(flow, (chunk, j, number, start), last)
@@ -196,7 +198,7 @@ class Stage:
 
     def _reduce(
         self, flow: Flow, place: tuple[int, int, int, float], last: bool
-    ) -> Iterator[Event]:
+    ) -> Process:
         chunk, j = place[:2]
         if flow.hidden > 0:
 
@@ -210,20 +212,20 @@ class Stage:
         elif flow.hidden < 1:
             yield from self._wait(self.blocking(flow, 1 - flow.hidden, REDUCE, chunk, j), "reduce")
         if flow.hidden == 0:
-            self.reductions.append((*place, self.env.now))
+            self.reductions.append((*place, self.clock.now))
 
-    def _finish(self) -> Iterator[Event]:
+    def _finish(self) -> Process:
         yield from self._wait(self.comm.idle(), "reduce")
         for flow, chunk, j in self._tail:
             yield from self._wait(self.blocking(flow, 1 - flow.hidden, REDUCE, chunk, j), "reduce")
         if self.times.optimizer.seconds > 0:
-            start = self.env.now
+            start = self.clock.now
             yield from self._compute(self.times.optimizer, 1.0)
-            self.rows.append((OPTIMIZER, 0, 0, start, self.env.now, None, 0.0))
+            self.rows.append((OPTIMIZER, 0, 0, start, self.clock.now, None, 0.0))
         for flow in self.times.end:
             if flow.hidden < 1:
                 yield from self._wait(
                     self.blocking(flow, 1 - flow.hidden, GATHER, 0, 0), "gather"
                 )
         self._load(0.0, 0.0)
-        self.end = self.env.now
+        self.end = self.clock.now

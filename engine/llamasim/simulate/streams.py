@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from simpy import Environment, Event
-
+from llamasim.simulate.clock import Clock, Signal
 from llamasim.simulate.ports import Ports, port_of
 from llamasim.simulate.timings import Flow
 
@@ -22,48 +21,48 @@ class CommStream:
 
     """
 
-    def __init__(self, env: Environment, ports: Ports, stage: int) -> None:
-        self._env = env
+    def __init__(self, clock: Clock, ports: Ports, stage: int) -> None:
+        self._clock = clock
         self._ports = ports
         self._stage = stage
         self._queue: deque[tuple[Flow, float, Record]] = deque()
         self.running = False
         self._since = 0.0
         self._busy = 0.0
-        self._waiters: list[Event] = []
+        self._waiters: list[Signal] = []
 
     def put(self, flow: Flow, share: float, record: Record) -> None:
         """Queue a share of a flow; `record` is called with it when it is over."""
         self._queue.append((flow, share, record))
         if not self.running:
             self.running = True
-            self._since = self._env.now
+            self._since = self._clock.now
             self._next()
 
     def busy(self) -> float:
         """Return the seconds this stream has run until now."""
-        return self._busy + (self._env.now - self._since if self.running else 0.0)
+        return self._busy + (self._clock.now - self._since if self.running else 0.0)
 
-    def idle(self) -> Event:
-        """Return an event that happens when nothing is left to run."""
-        event = self._env.event()
+    def idle(self) -> Signal:
+        """Return a signal that happens when nothing is left to run."""
+        signal = Signal(self._clock)
         if self.running:
-            self._waiters.append(event)
+            self._waiters.append(signal)
         else:
-            event.succeed()
-        return event
+            signal.happen()
+        return signal
 
     def _next(self) -> None:
         # A loop, not recursion: flows of no length end at once.
         while self._queue:
             flow, share, record = self._queue.popleft()
-            start, state = self._env.now, [False, False]
+            start, state = self._clock.now, [False, False]
 
             def over(
                 flow: Flow = flow, share: float = share, record: Record = record,
                 start: float = start, state: list[bool] = state,
             ) -> None:
-                record(flow, share, start, self._env.now)
+                record(flow, share, start, self._clock.now)
                 state[0] = True
                 if state[1]:
                     self._next()
@@ -76,9 +75,9 @@ class CommStream:
 
     def _stop(self) -> None:
         self.running = False
-        self._busy += self._env.now - self._since
-        for event in self._waiters:
-            event.succeed()
+        self._busy += self._clock.now - self._since
+        for signal in self._waiters:
+            signal.happen()
         self._waiters.clear()
 
 
