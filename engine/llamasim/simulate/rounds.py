@@ -62,50 +62,64 @@ def rounds_of(
 ) -> Rounds:
     """Return the rounds of a schedule; `reduce_every` as in `plan.spec.Schedule`."""
     lists = orders(pipeline, stages, chunks, micro_batches)
-    each = 3 * chunks * micro_batches
-
-    def number(stage: int, task: tuple[int, int, int]) -> int:
-        kind, chunk, j = task
-        return stage * each + (kind * chunks + chunk) * micro_batches + j
-
-    level = np.full(stages * each + 1, -1, dtype=np.int64)
-    level[-1] = 0
+    dealt = _Dealing(stages, chunks, micro_batches, reduce_every, closing(pipeline))
     at = [0] * stages
-    found: dict[int, list[tuple[int, ...]]] = {}
-    reached, before = [0] * stages, [False] * stages
-    ends = closing(pipeline)
     waiting = set(range(stages))
     while waiting:
         moved = False
         for stage in sorted(waiting):
             tasks = lists[stage]
-            while at[stage] < len(tasks):
-                task = tasks[at[stage]]
-                kind, chunk, j = task
-                came = source(stage, task, stages, chunks)
-                place = stages * each if came is None else number(*came)
-                if level[place] < 0:
-                    break
-                reached[stage] = max(reached[stage], int(level[place])) + 1
-                mine = number(stage, task)
-                level[mine] = reached[stage]
-                last = j == micro_batches - 1
-                closes = kind == ends and (
-                    last or (reduce_every > 0 and (j + 1) % reduce_every == 0))
-                found.setdefault(reached[stage], []).append((
-                    stage, kind, chunk, (stage * 3 + kind) * chunks + chunk, place,
-                    came is not None and came[0] != stage, mine,
-                    kind < 2 and _leaves(stage, task, stages, chunks), closes, last,
-                    kind == FORWARD and j == 0, before[stage],
-                ))
-                before[stage] = closes
+            while at[stage] < len(tasks) and dealt.takes(stage, tasks[at[stage]]):
                 at[stage] += 1
                 moved = True
             if at[stage] == len(tasks):
                 waiting.discard(stage)
         if not moved and waiting:
             raise ValueError("the stages wait for each other")
-    return Rounds(tuple(_round(found[k]) for k in sorted(found)), stages * each)
+    rows = dealt.found
+    return Rounds(tuple(_round(rows[k]) for k in sorted(rows)), dealt.tasks)
+
+
+class _Dealing:
+    """Tasks put into rounds, each behind the task that it reads and its stage's task before."""
+
+    def __init__(
+        self, stages: int, chunks: int, micro_batches: int, reduce_every: int, ends: int
+    ) -> None:
+        self.stages, self.chunks = stages, chunks
+        self.micro_batches, self.reduce_every, self.ends = micro_batches, reduce_every, ends
+        self.tasks = stages * 3 * chunks * micro_batches
+        self.found: dict[int, list[tuple[int, ...]]] = {}
+        self._level = np.full(self.tasks + 1, -1, dtype=np.int64)
+        self._level[-1] = 0
+        self._reached, self._before = [0] * stages, [False] * stages
+
+    def takes(self, stage: int, task: tuple[int, int, int]) -> bool:
+        """Put a stage's next task in, unless what it reads is not there yet."""
+        kind, chunk, j = task
+        came = source(stage, task, self.stages, self.chunks)
+        place = self.tasks if came is None else self._number(*came)
+        if self._level[place] < 0:
+            return False
+        reached = max(self._reached[stage], int(self._level[place])) + 1
+        mine = self._number(stage, task)
+        self._level[mine] = self._reached[stage] = reached
+        last = j == self.micro_batches - 1
+        every = self.reduce_every
+        closes = kind == self.ends and (last or (every > 0 and (j + 1) % every == 0))
+        self.found.setdefault(reached, []).append((
+            stage, kind, chunk, (stage * 3 + kind) * self.chunks + chunk, place,
+            came is not None and came[0] != stage, mine,
+            kind < 2 and _leaves(stage, task, self.stages, self.chunks), closes, last,
+            kind == FORWARD and j == 0, self._before[stage],
+        ))
+        self._before[stage] = closes
+        return True
+
+    def _number(self, stage: int, task: tuple[int, int, int]) -> int:
+        kind, chunk, j = task
+        row = (stage * 3 + kind) * self.chunks + chunk
+        return row * self.micro_batches + j
 
 
 def _leaves(stage: int, task: tuple[int, int, int], stages: int, chunks: int) -> bool:

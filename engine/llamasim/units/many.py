@@ -10,13 +10,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
-import numpy as np
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
-Places = np.ndarray[Any, np.dtype[np.int64]]
+if TYPE_CHECKING:
+    import numpy as np
+
+    Floats = np.ndarray[Any, np.dtype[np.float64]]
+    Places = np.ndarray[Any, np.dtype[np.int64]]
+else:
+    Floats = Places = Any
+
+    class _Later:
+        """NumPy, imported with the first array: most commands have none."""
+
+        def __getattr__(self, name: str) -> Any:
+            import numpy
+
+            found = getattr(numpy, name)
+            setattr(self, name, found)
+            return found
+
+    np = _Later()
+
 T = TypeVar("T")
 N = TypeVar("N", int, float)
 
@@ -319,7 +336,6 @@ def _fields(kind: Any) -> tuple[str, ...]:
         found = tuple(a.name for a in attrs.fields(kind) if a.init) if attrs.has(kind) else ()
         _KNOWN_FIELDS[kind] = found
     return found
-
 
 
 def apart(function: Callable[..., float], count: int, *args: Any) -> float:
