@@ -20,9 +20,6 @@ from llamasim.cost.records import CommCost, OpCost, Row, SegmentCost
 from llamasim.plan.spec import CommWork, OpWork, StepShape, Work
 from llamasim.units.many import apart, is_many, larger, smaller
 
-#: Ops that issuing a collective takes as long as: the call, its events, the waits of both streams.
-CALL_OPS = 2.0
-
 #: Collectives that add up what products leave.
 SUMS = ("all_reduce", "reduce_scatter")
 
@@ -224,7 +221,7 @@ def host_seconds(works: tuple[Work, ...], machine: Machine) -> float:
     ops = sum(w.kernels * w.runs * w.pieces * w.launch_scale for w in works
               if isinstance(w, OpWork))
     calls = sum(w.runs for w in works if isinstance(w, CommWork))
-    return (ops + CALL_OPS * calls) * each
+    return (ops + calls) * each
 
 
 def _paced(cost: SegmentCost, host: float) -> SegmentCost:

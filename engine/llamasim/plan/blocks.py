@@ -81,7 +81,8 @@ def _pass(passes: Passes, runtime: Runtime, *, each: bool) -> tuple[Work, ...]:
     )
     if passes.phase != "backward":
         return (*before, *body)
-    sums: tuple[CommWork, ...] = reductions(passes).works if each and runtime.reduce_copies > 0 else ()
+    copied = each and runtime.reduce_copies > 0
+    sums: tuple[CommWork, ...] = reductions(passes).works if copied else ()
     return (*before, *body, *gradient_copies(passes.local),
             *buffer_copies(sums, runtime.reduce_copies, "weight_grad"))
 
