@@ -18,10 +18,10 @@ def report(files: Mapping[str, Sequence[Scored]], held: frozenset[str]) -> str:
         "# Fidelity",
         "",
         "Predictions against published measurements, as the command `validate` writes them with",
-        "`--report`; nothing looks at a measured value while it is predicted. *Held out* are rows that no fitted figure has seen",
-        "(`rules/validation/holdout.toml`). Errors are relative; a row that ran and is predicted",
-        "not to fit counts as 100 %. Bias is the mean with its sign: above zero, predicted too",
-        "large.",
+        "`--report`; nothing looks at a measured value while it is predicted. *Held out* are rows",
+        "that no fitted figure has seen (`rules/validation/holdout.toml`). Errors are relative; a",
+        "row that ran and is predicted not to fit counts as 100 %. Bias is the mean with its sign:",
+        "above zero, predicted too large.",
     ]
     for name, rows in files.items():
         lines += _file(name, rows, held)
