@@ -13,7 +13,7 @@ from llamasim.scenario.spec import Scenario
 from llamasim.simulate.levels import Level, constant, of_changes, of_spans, peak
 from llamasim.simulate.orders import FORWARD, Task
 from llamasim.simulate.stage import Stage
-from llamasim.simulate.trace import CATEGORIES, Fit, Floats
+from llamasim.simulate.trace import CATEGORIES, Fit, Floats, Ints
 from llamasim.simulate.within import (
     Moment,
     Round,
@@ -91,6 +91,7 @@ class Timeline:
     """A stage's tasks in time.
 
     Attributes:
+        order: rows of kind, chunk and micro-batch.
         closing: the kind of task that completes a micro-batch.
         chunks: chunks of every stage; `micro_batches` and `reduce_every` as the schedule has them.
         freed: when a chunk's part's whole gradients of a micro-batch are reduced; where it is not
@@ -99,7 +100,7 @@ class Timeline:
 
     """
 
-    order: Sequence[Task]
+    order: Sequence[Task] | Ints
     starts: Sequence[float]
     ends: Sequence[float]
     closing: int
@@ -115,37 +116,63 @@ class Timeline:
         timings = stage.timings
         freed = {(c, j, part): t for c, j, part, _, t in stage.reductions}
         return Timeline(
-            stage.order, stage.starts, stage.ends, timings.closing, timings.chunks,
+            stage.tasks, stage.starts, stage.ends, timings.closing, timings.chunks,
             timings.micro_batches, timings.reduce_every, freed, stage.end,
         )
 
-    def closes(self, j: int) -> bool:
-        """Whether gradients are reduced after a micro-batch."""
-        if j == self.micro_batches - 1:
-            return True
-        return self.reduce_every > 0 and (j + 1) % self.reduce_every == 0
+    def rounds(self) -> list[Round]:
+        """Return where each micro-batch stands in the accumulation of gradients."""
+        last, every = self.micro_batches - 1, self.reduce_every
+        closes = [j == last or (every > 0 and (j + 1) % every == 0) for j in range(last + 1)]
+        return [Round(j == 0, j == 0 or closes[j - 1], closes[j]) for j in range(last + 1)]
 
-    def round(self, j: int) -> Round:
-        """Return where a micro-batch stands in the accumulation of gradients."""
-        return Round(j == 0, j == 0 or self.closes(j - 1), self.closes(j))
+
+@attrs.define(eq=False)
+class Passes:
+    """The fullest moments of a plan's passes: chunks of the same blocks have the same."""
+
+    plan: Plan
+    _known: dict[tuple[tuple[int, ...], int, bool, Round], Moment] = attrs.Factory(dict)
+    _sizes: dict[tuple[int, ...], ChunkBytes] = attrs.Factory(dict)
+
+    def sizes(self, chunk: Chunk) -> ChunkBytes:
+        """Return what a chunk's tasks hold."""
+        found = self._sizes.get(chunk.blocks)
+        if found is None:
+            found = self._sizes[chunk.blocks] = chunk_bytes(self.plan, chunk, self.plan.step_shape)
+        return found
+
+    def moment(self, chunk: Chunk, kind: int, place: Round, closing: int) -> Moment:
+        """Return the fullest moment of a kind of task in a round."""
+        shape, prefetch = self.plan.step_shape, self.plan.schedule.prefetch
+        key = (chunk.blocks, kind, kind == closing, place)
+        found = self._known.get(key)
+        if found is None:
+            blocks = [self.plan.blocks[i] for i in chunk.blocks]
+            found = self._known[key] = (
+                forward_moment(blocks, shape, prefetch) if kind == FORWARD
+                else backward_moment(blocks, shape, prefetch, place, frees=kind == closing)
+            )
+        return found
 
 
 def training_levels(
-    plan: Plan, rank: RankClass, tasks: Timeline, scenario: Scenario
+    plan: Plan, rank: RankClass, tasks: Timeline, scenario: Scenario, passes: Passes | None = None
 ) -> dict[str, Level]:
     """Return a stage's memory by category over a training step.
 
     Activations of a chunk are held from its forward to its backward pass; each task stands for its
-    fullest moment.
+    fullest moment. `passes` remembers moments from one stage to the next.
     """
-    sizes = [chunk_bytes(plan, c, plan.step_shape) for c in rank.chunks]
-    sizes += [ChunkBytes((), 0.0, 0.0, (), 0.0)] * (tasks.chunks - len(sizes))
-    kind, chunk, _ = (np.array(x, dtype=np.int32) for x in zip(*tasks.order, strict=True))
-    start, end = np.array(tasks.starts), np.array(tasks.ends)
+    passes = passes or Passes(plan)
+    # A stage with fewer chunks than others passes micro-batches on.
+    chunks = [*rank.chunks, *[Chunk(-1, ())] * (tasks.chunks - len(rank.chunks))]
+    sizes = [passes.sizes(c) for c in chunks]
+    kind, chunk, batch = np.asarray(tasks.order, dtype=np.int32).reshape(-1, 3).T
+    start, end = np.asarray(tasks.starts), np.asarray(tasks.ends)
     saved = np.array([s.saved for s in sizes])[chunk]
     forward, last = kind == FORWARD, kind == tasks.closing
-    moments = _moments(plan, tasks, sizes)
-    less = np.array([m.activations for m in moments])
+    less, transient, gathered, gradients = _moments(passes, tasks, chunks, (kind, chunk, batch))
     unified = scenario.cluster.device.unified
     levels = {name: constant(v) for name, v in resident(plan, rank, unified).items()}
     levels["activations"] = of_changes(
@@ -154,11 +181,14 @@ def training_levels(
     )
     held = sum(b.held_bytes for b in blocks_of(plan, rank))
     unpacked = _unpacked(plan, sizes, scenario.runtime)[chunk]
-    levels["transient"] = of_spans(start, end, unpacked + [m.transient for m in moments])
-    levels["buffers"] = of_spans(start, end, np.array([m.gathered for m in moments]), held)
-    if any(m.gradients for m in moments):
+    levels["transient"] = of_spans(start, end, unpacked + transient)
+    levels["buffers"] = of_spans(start, end, gathered, held)
+    if gradients.any():
         base = float(levels["gradients"].bytes[0])
-        levels["gradients"] = of_changes(*_gradient_changes(tasks, sizes, moments), base)
+        changes = _gradient_changes(
+            tasks, sizes, chunk[last], batch[last], (start[last], end[last]), gradients[last]
+        )
+        levels["gradients"] = of_changes(*changes, base)
     return levels
 
 
@@ -172,44 +202,48 @@ def _unpacked(plan: Plan, sizes: list[ChunkBytes], runtime: Runtime) -> Floats:
     ])
 
 
-def _moments(plan: Plan, tasks: Timeline, sizes: list[ChunkBytes]) -> list[Moment]:
-    """Return the fullest moment of each task of a stage."""
-    shape, prefetch = plan.step_shape, plan.schedule.prefetch
-    known: dict[tuple[int, int, Round], Moment] = {}
-    found = []
-    for kind, chunk, j in tasks.order:
-        place = tasks.round(j)
-        key = (kind, chunk, place)
-        if key not in known:
-            blocks = list(sizes[chunk].blocks)
-            known[key] = forward_moment(blocks, shape, prefetch) if kind == FORWARD else (
-                backward_moment(blocks, shape, prefetch, place, frees=kind == tasks.closing)
-            )
-        found.append(known[key])
-    return found
+def _moments(
+    passes: Passes, tasks: Timeline, chunks: Sequence[Chunk], columns: tuple[Ints, Ints, Ints]
+) -> Floats:
+    """Return the fullest moment of each task of a stage: a row each category of `Moment`."""
+    kind, chunk, batch = columns
+    rounds = tasks.rounds()
+    places = {place: code for code, place in enumerate(dict.fromkeys(rounds))}
+    place = np.array([places[r] for r in rounds], dtype=np.int32)[batch]
+    codes = (kind * len(chunks) + chunk) * len(places) + place
+    _, which, row = np.unique(codes, return_index=True, return_inverse=True)
+    found = [
+        passes.moment(chunks[chunk[i]], int(kind[i]), rounds[batch[i]], tasks.closing)
+        for i in which
+    ]
+    table: Floats = np.array([attrs.astuple(m) for m in found]).T[:, row.reshape(-1)]
+    return table
 
 
 def _gradient_changes(
-    tasks: Timeline, sizes: list[ChunkBytes], moments: list[Moment]
+    tasks: Timeline, sizes: list[ChunkBytes], chunk: Ints, batch: Ints,
+    times: tuple[Floats, Floats], beside: Floats,
 ) -> tuple[Floats, Floats]:
-    # A block's whole gradients live from its first backward pass of a round to its reduction,
-    # its own part to the end of the step where it is not held for the whole run.
-    changes: list[tuple[float, float]] = []
-    rows = zip(tasks.order, tasks.starts, tasks.ends, moments, strict=True)
-    for (kind, c, j), begin, stop, moment in rows:
-        if kind != tasks.closing:
-            continue
-        place, buffers = tasks.round(j), sizes[c].buffers
-        changes += [(begin, moment.gradients), (stop, -moment.gradients)]
-        if place.opens:
-            changes.append((stop, sum(buffers)))
-        if place.closes:
-            changes += [(max(stop, tasks.freed.get((c, j, part), stop)), -size)
-                        for part, size in enumerate(buffers)]
-        if place.first and sizes[c].made:
-            changes += [(stop, sizes[c].made), (tasks.end, -sizes[c].made)]
-    times, deltas = zip(*changes, strict=True) if changes else ((), ())
-    return np.array(times), np.array(deltas)
+    # Of the tasks that complete a micro-batch: a block's whole gradients live from its first
+    # backward pass of a round to its reduction, its own part to the end of the step where it is
+    # not held for the whole run.
+    begin, stop = times
+    rounds = tasks.rounds()
+    opens = np.array([r.opens for r in rounds])[batch]
+    whole, made = np.array([(sum(s.buffers), s.made) for s in sizes]).T
+    first = (batch == 0) & (made[chunk] != 0)
+    reduced = [
+        (max(float(stop[i]), tasks.freed.get((int(chunk[i]), int(batch[i]), part), 0.0)), -size)
+        for i in np.flatnonzero(np.array([r.closes for r in rounds])[batch])
+        for part, size in enumerate(sizes[chunk[i]].buffers) if size
+    ]
+    gone = np.array(reduced).reshape(-1, 2)
+    own = made[chunk[first]]
+    return (
+        np.concatenate((begin, stop, stop[opens], gone[:, 0], stop[first],
+                        np.full(len(own), tasks.end))),
+        np.concatenate((beside, -beside, whole[chunk[opens]], gone[:, 1], own, -own)),
+    )
 
 
 def host_activations(plan: Plan, rank: RankClass, stage: Stage) -> float:
@@ -220,7 +254,7 @@ def host_activations(plan: Plan, rank: RankClass, stage: Stage) -> float:
     ])
     if not sizes.any():
         return 0.0
-    kind, chunk, _ = (np.array(x, dtype=np.int32) for x in zip(*stage.order, strict=True))
+    kind, chunk, _ = stage.tasks.T
     start, end = np.array(stage.starts), np.array(stage.ends)
     forward, last = kind == FORWARD, kind == stage.timings.closing
     saved = sizes[chunk]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from llamasim.simulate.clock import Clock, Process, Signal
 from llamasim.simulate.orders import FORWARD, Task
 from llamasim.simulate.ports import Ports
 from llamasim.simulate.streams import CommStream, ports_of
 from llamasim.simulate.timings import IN_FLIGHT, Flow, Segment, StageTimes, Timings
-from llamasim.simulate.trace import TASKS
+from llamasim.simulate.trace import TASKS, Ints
 
 #: Kind, chunk, micro-batch, start, end, flow, bytes of a transfer, collective or other task.
 Row = tuple[int, int, int, float, float, Flow | None, float]
@@ -46,11 +48,19 @@ class Stage:
         self._tail: list[tuple[Flow, int, int]] = []
         self._gathered: list[Signal] = []
         self._pending: list[Signal] = []
+        self._tasks: Ints | None = None
 
     def key(self, task: Task) -> int:
         """Return a task's number on this stage."""
         kind, chunk, j = task
         return (kind * self.timings.chunks + chunk) * self.timings.micro_batches + j
+
+    @property
+    def tasks(self) -> Ints:
+        """The task list as rows of kind, chunk and micro-batch."""
+        if self._tasks is None:
+            self._tasks = np.array(self.order, dtype=np.int32).reshape(-1, 3)
+        return self._tasks
 
     def mark(self, key: int, produced: float) -> None:
         """Say that a task's input, made at `produced`, is here."""

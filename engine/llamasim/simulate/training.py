@@ -9,6 +9,7 @@ from llamasim.scenario.spec import Scenario
 from llamasim.simulate.costing import step_timings, weighted
 from llamasim.simulate.levels import Level, table
 from llamasim.simulate.memory import (
+    Passes,
     Timeline,
     fit,
     host_activations,
@@ -25,11 +26,10 @@ COMPUTE, COMM, P2P = 0, 1, 2
 def train(plan: Plan, scenario: Scenario) -> Trace:
     """Simulate one optimizer step."""
     outcome = step(step_timings(plan, scenario))
+    passes = Passes(plan)
     levels: list[dict[str, Level]] = [
         with_reserve(
-            training_levels(
-                plan, rank, Timeline.of(stage), scenario
-            ),
+            training_levels(plan, rank, Timeline.of(stage), scenario, passes),
             scenario, gives_back=True,
         )
         for rank, stage in zip(plan.ranks, outcome.stages, strict=True)

@@ -14,7 +14,7 @@ import attrs
 from llamasim.plan.spec import Plan
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate.fast import makespan
-from llamasim.simulate.memory import Timeline, fit, training_levels, with_reserve
+from llamasim.simulate.memory import Passes, Timeline, fit, training_levels, with_reserve
 from llamasim.simulate.orders import Task, closing, orders
 from llamasim.simulate.trace import Fit
 from llamasim.study.metrics import training_metrics
@@ -45,9 +45,10 @@ def memory_bound(plan: Plan, scenario: Scenario) -> tuple[Fit, ...]:
     """Return the least memory of every rank class."""
     schedule = plan.schedule
     lists = orders(schedule.pipeline, len(plan.ranks), schedule.chunks, schedule.micro_batches)
+    passes = Passes(plan)
     levels = [
         with_reserve(
-            training_levels(plan, rank, _timeline(plan, order), scenario), scenario,
+            training_levels(plan, rank, _timeline(plan, order), scenario, passes), scenario,
             gives_back=True,
         )
         for rank, order in zip(plan.ranks, lists, strict=True)
