@@ -59,8 +59,9 @@ def test_links_are_those_of_the_trace() -> None:
     """Names and axes come back from their codes."""
     run = training()
     table = tabulate(run)["links"]
-    assert table["name"].to_pylist() == list(run.links.name)
-    assert table["axis"].to_pylist() == list(run.links.axis)
+    flows = [run.links.flows[i] for i in run.links.flow]
+    assert flows
+    assert list(zip(*(table[k].to_pylist() for k in ("name", "axis")), strict=True)) == flows
     assert pc.min(pc.subtract(table["end_s"], table["start_s"])).as_py() >= 0
 
 

@@ -57,7 +57,7 @@ def empty_tasks() -> tuple[Tasks, Memory, Links]:
     return (
         Tasks(ints, ints, ints, ints, floats, floats, ints),
         Memory(ints, ints, floats, floats),
-        Links(ints, (), (), floats, floats, floats),
+        Links.none(),
     )
 
 

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Iterator
 
 import attrs
-import numpy as np
 
 from llamasim.plan.spec import Plan, StepShape
 from llamasim.scenario.spec import Scenario
@@ -50,7 +49,7 @@ def run_batch(plan: Plan, scenario: Scenario) -> Trace:
         makespan=run.now,
         tasks=run.tasks.build(),
         memory=table(enumerate(levels)),
-        links=Links(*(np.zeros(0, dtype=np.int32), (), (), np.zeros(0), np.zeros(0), np.zeros(0))),
+        links=Links.none(),
         fits=tuple(
             fit(plan, i, v, scenario, run.batch * kv_bytes(plan, plan.ranks[i], longest, "host"))
             for i, v in enumerate(levels)

@@ -49,7 +49,7 @@ def serve(plan: Plan, scenario: Scenario, *, coalesce: bool = True) -> Trace:
         makespan=makespan,
         tasks=_tasks(servers[: len(plan.ranks)], costs),
         memory=table(enumerate(levels)),
-        links=Links(np.zeros(0, dtype=np.int32), (), (), np.zeros(0), np.zeros(0), np.zeros(0)),
+        links=Links.none(),
         fits=_fits(plan, scenario, servers, levels, space),
         exposed=_exposed(servers, plan, costs, makespan),
         requests=_requests(stream, book),

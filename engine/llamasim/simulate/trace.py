@@ -51,14 +51,25 @@ class Memory:
 
 @attrs.frozen(eq=False)
 class Links:
-    """Use of links: one row a transfer or collective."""
+    """Use of links: one row a transfer or collective.
+
+    Attributes:
+        flow: which of `flows`, each a name and an axis.
+
+    """
 
     rank: Ints
-    name: tuple[str, ...]
-    axis: tuple[str, ...]
+    flow: Ints
+    flows: tuple[tuple[str, str], ...]
     start: Floats
     end: Floats
     bytes: Floats
+
+    @staticmethod
+    def none() -> Links:
+        """Return no use of links."""
+        ints, floats = np.zeros(0, dtype=np.int32), np.zeros(0)
+        return Links(ints, ints, (), floats, floats, floats)
 
 
 @attrs.frozen(eq=False)

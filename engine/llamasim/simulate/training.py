@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 
 from llamasim.plan.spec import Plan
@@ -18,7 +19,8 @@ from llamasim.simulate.memory import (
 )
 from llamasim.simulate.pipeline import Outcome, step
 from llamasim.simulate.stage import SEND
-from llamasim.simulate.trace import Links, Tasks, Trace
+from llamasim.simulate.timings import Flow
+from llamasim.simulate.trace import Floats, Ints, Links, Tasks, Trace
 
 COMPUTE, COMM, P2P = 0, 1, 2
 
@@ -26,7 +28,7 @@ COMPUTE, COMM, P2P = 0, 1, 2
 def train(plan: Plan, scenario: Scenario) -> Trace:
     """Simulate one optimizer step."""
     outcome = step(step_timings(plan, scenario))
-    passes = Passes(plan)
+    passes, rows = Passes(plan), _rows(outcome)
     levels: list[dict[str, Level]] = [
         with_reserve(
             training_levels(plan, rank, Timeline.of(stage), scenario, passes),
@@ -38,9 +40,9 @@ def train(plan: Plan, scenario: Scenario) -> Trace:
         scenario=scenario,
         plan=plan,
         makespan=outcome.makespan,
-        tasks=_tasks(outcome),
+        tasks=_tasks(outcome, rows),
         memory=table(enumerate(levels)),
-        links=_links(outcome),
+        links=_links(rows),
         fits=tuple(
             fit(plan, i, v, scenario,
                 host_activations(plan, plan.ranks[i], outcome.stages[i]))
@@ -52,36 +54,62 @@ def train(plan: Plan, scenario: Scenario) -> Trace:
     )
 
 
-def _tasks(outcome: Outcome) -> Tasks:
-    kinds, chunks, batches, starts, ends, streams, ranks = ([] for _ in range(7))
-    for index, stage in enumerate(outcome.stages):
-        order = np.array(stage.order, dtype=np.int32).reshape(-1, 3)
-        rows = stage.rows
-        kinds += [order[:, 0], np.array([r[0] for r in rows], dtype=np.int32)]
-        chunks += [order[:, 1], np.array([r[1] for r in rows], dtype=np.int32)]
-        batches += [order[:, 2], np.array([r[2] for r in rows], dtype=np.int32)]
-        starts += [np.array(stage.starts), np.array([r[3] for r in rows])]
-        ends += [np.array(stage.ends), np.array([r[4] for r in rows])]
-        beside = [COMPUTE if r[5] is None else P2P if r[0] == SEND else COMM for r in rows]
-        streams += [np.zeros(len(order), dtype=np.int32), np.array(beside, dtype=np.int32)]
-        ranks.append(np.full(len(order) + len(rows), index, dtype=np.int32))
-    return Tasks(
-        np.concatenate(ranks), np.concatenate(kinds), np.concatenate(chunks),
-        np.concatenate(batches), np.concatenate(starts), np.concatenate(ends),
-        np.concatenate(streams),
+@attrs.frozen(eq=False)
+class _Rows:
+    """What stages did beside the tasks of their lists, as columns; `flow` is -1 where nothing is
+    sent, else the number of a flow.
+    """
+
+    stage: Ints
+    kind: Ints
+    chunk: Ints
+    batch: Ints
+    flow: Ints
+    start: Floats
+    end: Floats
+    bytes: Floats
+    flows: tuple[Flow, ...]
+
+
+def _rows(outcome: Outcome) -> _Rows:
+    rows = [row for stage in outcome.stages for row in stage.rows]
+    kind, chunk, batch, start, end, sent, size = zip(*rows, strict=True) if rows else ((),) * 7
+    flows = {id(flow): flow for flow in sent if flow is not None}
+    number = {key: i for i, key in enumerate(flows)}
+    columns = (kind, chunk, batch, [number.get(id(flow), -1) for flow in sent])
+    kinds, chunks, batches, numbers = (np.array(c, dtype=np.int32) for c in columns)
+    starts, ends, sizes = (np.array(c, dtype=np.float64) for c in (start, end, size))
+    counts = [len(s.rows) for s in outcome.stages]
+    stages = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    return _Rows(
+        stages, kinds, chunks, batches, numbers, starts, ends, sizes, tuple(flows.values()),
     )
 
 
-def _links(outcome: Outcome) -> Links:
-    rows = [
-        (index, r[5], r[3], r[4], r[6])
-        for index, stage in enumerate(outcome.stages) for r in stage.rows if r[5] is not None
-    ]
+def _tasks(outcome: Outcome, rows: _Rows) -> Tasks:
+    order = np.concatenate([s.tasks for s in outcome.stages])
+    counts = [len(s.tasks) for s in outcome.stages]
+    ranks = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    beside = np.where(rows.kind == SEND, P2P, COMM).astype(np.int32)
+    beside[rows.flow < 0] = COMPUTE
+    # A stage's own tasks, then what ran beside them.
+    place = np.argsort(np.concatenate((ranks, rows.stage)), kind="stable")
+
+    def joined(own: Ints, other: Ints) -> Ints:
+        return np.concatenate((own, other))[place]
+
+    return Tasks(
+        joined(ranks, rows.stage), joined(order[:, 0], rows.kind),
+        joined(order[:, 1], rows.chunk), joined(order[:, 2], rows.batch),
+        np.concatenate([*(s.starts for s in outcome.stages), rows.start])[place],
+        np.concatenate([*(s.ends for s in outcome.stages), rows.end])[place],
+        joined(np.zeros_like(ranks), beside),
+    )
+
+
+def _links(rows: _Rows) -> Links:
+    sent = rows.flow >= 0
     return Links(
-        np.array([r[0] for r in rows], dtype=np.int32),
-        tuple(r[1].name for r in rows),
-        tuple(r[1].axis for r in rows),
-        np.array([r[2] for r in rows]),
-        np.array([r[3] for r in rows]),
-        np.array([r[4] for r in rows]),
+        rows.stage[sent], rows.flow[sent], tuple((f.name, f.axis) for f in rows.flows),
+        rows.start[sent], rows.end[sent], rows.bytes[sent],
     )

@@ -36,10 +36,13 @@ class Words:
         """Return a word's number."""
         return self._codes.setdefault(word, len(self._codes))
 
+    def all(self) -> pa.Array:
+        """Return the words by their numbers."""
+        return pa.array(list(self._codes), pa.string())
+
     def array(self, codes: Ints) -> pa.Array:
         """Return a column of words."""
-        words = pa.array(list(self._codes), pa.string())
-        return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), words)
+        return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), self.all())
 
 
 @attrs.frozen(eq=False)
@@ -119,45 +122,75 @@ def _joined(parts: Sequence[tuple[Template, int]]) -> Template:
 
 
 @attrs.frozen(eq=False)
-class Piece:
-    """All tasks of one rank class, kind and chunk.
+class Spread:
+    """All ops of one rank class: templates one after another, and the tasks that repeat them.
 
     Attributes:
-        head: rank class, micro-batch and chunk of each.
+        template: all of the rank class, joined; `first` and `size` are the rows of it that each
+            task takes.
+        head: micro-batch and chunk of each task.
         stretch: how much longer than its template each took.
         work: how often each does its template's work.
 
     """
 
-    head: Ints
+    rank: int
     template: Template
+    first: Ints
+    size: Ints
+    head: Ints
     start: Floats
     stretch: Floats
     work: Floats
 
 
 def op_table(trace: Trace) -> pa.Table:
-    """Return the op table; a serving run has none (its iterations are in their own table)."""
-    pieces: list[Piece] = []
+    """Return the op table, by rank class and time; a serving run has none (its iterations are in
+    their own table).
+    """
     tasks = trace.tasks
     if trace.requests is not None or not len(tasks.start):
         return OPS.empty_table()
     expansion = Expansion(trace)
-    keys = np.stack([tasks.rank, tasks.kind, tasks.chunk], axis=1)
-    unique, inverse = np.unique(keys, axis=0, return_inverse=True)
-    for number, (rank, kind, chunk) in enumerate(unique.tolist()):
-        phase = _PHASES.get(TASKS[kind])
-        if phase is None:
-            continue
-        template = expansion.task(rank, chunk, phase)
-        rows = np.flatnonzero(inverse.reshape(-1) == number)
-        if not len(template.layer):
-            continue
-        head = np.stack([tasks.rank[rows], tasks.micro_batch[rows], tasks.chunk[rows]], axis=1)
-        start, end = tasks.start[rows], tasks.end[rows]
-        stretch = (end - start) / template.seconds if template.seconds > 0 else np.ones(len(rows))
-        pieces.append(Piece(head, template, start, stretch, _work(phase, stretch)))
-    return _assemble(pieces, expansion.words)
+    kinds = [k for k, name in enumerate(TASKS) if name in _PHASES]
+    mine = np.isin(tasks.kind, kinds)
+    spreads = [
+        _spread(trace, expansion, int(rank), mine & (tasks.rank == rank))
+        for rank in np.unique(tasks.rank[mine])
+    ]
+    # One dictionary for all batches: a file of several may not replace it.
+    words = {name: expansion.words[name].all() for name in _WORDS}
+    return pa.Table.from_batches([_batch(s, words) for s in spreads], schema=OPS)
+
+
+def _spread(trace: Trace, expansion: Expansion, rank: int, mine: npt.NDArray[np.bool_]) -> Spread:
+    """Return what a rank class' tasks consist of; `mine` are theirs in the trace."""
+    tasks, rows = trace.tasks, np.flatnonzero(mine)
+    rows = rows[np.argsort(tasks.start[rows], kind="stable")]
+    keys = np.stack([tasks.kind[rows], tasks.chunk[rows]], axis=1)
+    unique, which = np.unique(keys, axis=0, return_inverse=True)
+    which = which.reshape(-1)
+    phases = [_PHASES[TASKS[kind]] for kind, _ in unique.tolist()]
+    templates = [
+        expansion.task(rank, chunk, phase)
+        for phase, (_, chunk) in zip(phases, unique.tolist(), strict=True)
+    ]
+    sizes = np.array([len(t.layer) for t in templates], dtype=np.int32)
+    spent = tasks.end[rows] - tasks.start[rows]
+    alone = np.array([t.seconds for t in templates])[which]
+    stretch = np.divide(spent, alone, out=np.ones(len(rows)), where=alone > 0)
+    work = np.ones(len(rows))
+    for number, phase in enumerate(phases):
+        own = which == number
+        work[own] = _work(phase, stretch[own])
+    whole = Template(
+        np.concatenate([t.words for t in templates]),
+        np.concatenate([t.layer for t in templates]),
+        np.concatenate([t.times for t in templates]), 0.0,
+    )
+    head = np.stack([tasks.micro_batch[rows], tasks.chunk[rows]])
+    first = (np.cumsum(sizes, dtype=np.int32) - sizes)[which]
+    return Spread(rank, whole, first, sizes[which], head, tasks.start[rows], stretch, work)
 
 
 def _work(phase: str, stretch: Floats) -> Floats:
@@ -203,33 +236,26 @@ def _names(work: Work) -> tuple[str, str, str]:
     return f"{work.name}:{work.group.axis}", work.kind, "communication"
 
 
-def _assemble(
-    pieces: Sequence[Piece],
-    words: dict[str, Words],
-) -> pa.Table:
-    if not pieces:
-        return OPS.empty_table()
-    heads, codes, layers, values = [], [], [], []
-    for piece in pieces:
-        template, start, stretch = piece.template, piece.start, piece.stretch
-        count, size = len(start), len(template.layer)
-        heads.append(np.repeat(piece.head, size, axis=0))
-        codes.append(np.tile(template.words, (count, 1)))
-        layers.append(np.tile(template.layer, count))
-        timed = template.times[None, :, :3] * stretch[:, None, None]
-        timed[:, :, 0] += start[:, None]
-        timed[:, :, 1] += timed[:, :, 0]
-        fixed = template.times[None, :, 3:] * piece.work[:, None, None]
-        values.append(np.concatenate([timed, fixed], axis=2).reshape(-1, 5))
-    head, code = np.concatenate(heads), np.concatenate(codes)
-    layer, value = np.concatenate(layers), np.concatenate(values)
-    order = np.lexsort((value[:, 0], head[:, 0]))
+def _batch(spread: Spread, words: dict[str, pa.Array]) -> pa.RecordBatch:
+    """Return the rows of one rank class in order of time."""
+    size, template = spread.size, spread.template
+    count = int(size.sum())
+    row = np.repeat(spread.first - (np.cumsum(size) - size), size) + np.arange(count)
+    task = np.repeat(np.arange(len(size)), size)
+    begin, seconds, waited, flops, moved = np.ascontiguousarray(template.times.T)
+    stretch = spread.stretch[task]
+    start = begin[row] * stretch + spread.start[task]
+    if np.any(np.diff(start) < 0):
+        order = np.argsort(start, kind="stable")
+        row, task, stretch, start = row[order], task[order], stretch[order], start[order]
+    work = spread.work[task]
     columns: dict[str, object] = {
-        "rank_class": head[order, 0], "micro_batch": head[order, 1], "chunk": head[order, 2],
-        "layer": layer[order],
-        "start_s": value[order, 0], "end_s": value[order, 1], "waited_s": value[order, 2],
-        "flops": value[order, 3], "bytes": value[order, 4],
+        "rank_class": np.full(count, spread.rank, dtype=np.int32),
+        "micro_batch": spread.head[0][task], "chunk": spread.head[1][task],
+        "layer": template.layer[row],
+        "start_s": start, "end_s": seconds[row] * stretch + start,
+        "waited_s": waited[row] * stretch, "flops": flops[row] * work, "bytes": moved[row] * work,
     }
-    for k, name in enumerate(_WORDS):
-        columns[name] = words[name].array(np.ascontiguousarray(code[order, k]))
-    return pa.table([columns[f.name] for f in OPS], schema=OPS)
+    for name, codes in zip(_WORDS, np.ascontiguousarray(template.words.T), strict=True):
+        columns[name] = pa.DictionaryArray.from_arrays(pa.array(codes[row]), words[name])
+    return pa.record_batch([columns[f.name] for f in OPS], schema=OPS)

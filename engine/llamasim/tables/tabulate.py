@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from llamasim import __version__
 from llamasim.simulate.goodput import endure
-from llamasim.simulate.trace import CATEGORIES, Trace
+from llamasim.simulate.trace import CATEGORIES, Ints, Trace
 from llamasim.tables.goodput import goodput_summary, goodput_tables
 from llamasim.tables.ops import Words, op_table
 from llamasim.tables.schemas import (
@@ -71,9 +71,10 @@ def _words(values: Any, names: Sequence[str]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(values, pa.int32()), pa.array(names))
 
 
-def _encoded(values: Sequence[str]) -> pa.Array:
+def _encoded(values: Sequence[str], numbers: Ints) -> pa.Array:
+    """Return the values by their numbers, each word once."""
     words = Words()
-    return words.array(np.array([words.code(v) for v in values], dtype=np.int32))
+    return words.array(np.array([words.code(v) for v in values], dtype=np.int32)[numbers])
 
 
 def _memory(trace: Trace) -> pa.Table:
@@ -84,8 +85,8 @@ def _memory(trace: Trace) -> pa.Table:
 
 def _links(trace: Trace) -> pa.Table:
     links = trace.links
-    columns = [links.rank, _encoded(links.name), _encoded(links.axis), links.start, links.end,
-               links.bytes]
+    words = (_encoded([f[k] for f in links.flows], links.flow) for k in range(2))
+    columns = [links.rank, *words, links.start, links.end, links.bytes]
     return pa.table(columns, schema=LINKS)
 
 
