@@ -101,7 +101,8 @@ def _by_kind(tables: Mapping[str, pa.Table]) -> dict[str, float]:
     spent = pc.subtract(ops["end_s"], ops["start_s"])
     ops = ops.select(["rank_class", "phase", "kind", "part"]).append_column("spent", spent)
     ops = ops.filter(pc.not_equal(ops["part"].cast("string"), "communication"))
-    sums = ops.group_by(["rank_class", "phase", "kind", "part"]).aggregate([("spent", "sum")])
+    # One thread, so that equal rows are added in the same order each time.
+    sums = ops.group_by(["rank_class", "phase", "kind", "part"], use_threads=False).aggregate([("spent", "sum")])
     found: dict[str, float] = {}
     for row in sums.to_pylist():
         again = " again" if row["part"] == "recompute" else ""
