@@ -102,7 +102,8 @@ def _by_kind(tables: Mapping[str, pa.Table]) -> dict[str, float]:
     ops = ops.select(["rank_class", "phase", "kind", "part"]).append_column("spent", spent)
     ops = ops.filter(pc.not_equal(ops["part"].cast("string"), "communication"))
     # One thread, so that equal rows are added in the same order each time.
-    sums = ops.group_by(["rank_class", "phase", "kind", "part"], use_threads=False).aggregate([("spent", "sum")])
+    keys = ["rank_class", "phase", "kind", "part"]
+    sums = ops.group_by(keys, use_threads=False).aggregate([("spent", "sum")])
     found: dict[str, float] = {}
     for row in sums.to_pylist():
         again = " again" if row["part"] == "recompute" else ""
