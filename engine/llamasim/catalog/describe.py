@@ -65,6 +65,8 @@ def source_of(record: Record, attribute: str) -> str:
     """Return where a figure comes from: its own source, its table's, or the record's."""
     table = attribute.partition(".")[0]
     sources = record.sources
+    if table == "on" and attribute not in sources and table not in sources:
+        return source_of(record, attribute.rpartition(".")[2])
     return sources.get(attribute) or sources.get(table) or sources.get("*", "")
 
 

@@ -13,6 +13,9 @@ from llamasim.catalog.files import fold
 from llamasim.catalog.specs import Device, Fabric, Host, Instance, Model, Runtime
 from llamasim.units import parse_quantity
 
+#: Keys of a table that tell of its figures.
+_ABOUT = ("source", "sources", "bounds")
+
 
 def ids(kind: str) -> tuple[str, ...]:
     """Return the ids of a kind: devices, fabrics, hosts, instances, models or runtimes."""
@@ -64,14 +67,17 @@ def get_runtime(name: str) -> Runtime | None:
 @cache
 def _load(kind: str, name: str) -> Record:
     entry = files.entry(kind, name)
-    sources: dict[str, str] = dict(entry.pop("sources", {}))
+    told: Mapping[str, str] = entry.pop("sources", {})
+    sources = {_path(kind, k)[0] if k.startswith("on.") else k: s for k, s in told.items()}
     if "source" in entry:
         sources["*"] = str(entry.pop("source"))
+    bounds = decode_bounds(kind, entry.pop("bounds", {}))
     values = decode(kind, entry)
     for table in _fitted(kind, name, entry.get("family", "")):
-        values |= decode(kind, {k: v for k, v in table.items() if k not in ("source", "sources")})
+        values |= decode(kind, {k: v for k, v in table.items() if k not in _ABOUT})
         sources |= _fitted_sources(table)
-    return construct(kind, {**values, "id": name}, sources)
+        bounds |= decode_bounds(kind, table.get("bounds", {}))
+    return construct(kind, {**values, "id": name, "bounds": bounds}, sources)
 
 
 def _fitted(kind: str, name: str, family: str) -> Iterator[Mapping[str, Any]]:
@@ -87,7 +93,7 @@ def _fitted(kind: str, name: str, family: str) -> Iterator[Mapping[str, Any]]:
 def _fitted_sources(table: Mapping[str, Any]) -> dict[str, str]:
     given: Mapping[str, str] = table.get("sources", {})
     general = table.get("source", "fitted to published measurements")
-    keys = [k for k in table if k not in ("source", "sources")]
+    keys = [k for k in table if k not in _ABOUT]
     return {k: given.get(k, general) for k in keys}
 
 
@@ -109,6 +115,25 @@ def decode(kind: str, entry: Mapping[str, Any]) -> dict[str, Any]:
         if raw != "" or field.type is str:
             values[field.attribute] = _decode(field, raw)
     return values
+
+
+def decode_bounds(kind: str, entry: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Return the bounds of fitted figures by path (`formats.fp8`, `on.apple.graph_launch_s`)."""
+    found = {}
+    for key, (low, high) in entry.items():
+        path, field = _path(kind, key)
+        found[path] = _number(field, low), _number(field, high)
+    return found
+
+
+def _path(kind: str, key: str) -> tuple[str, Field]:
+    """Return where a figure stands in a record, and its field."""
+    by_name = {f.key: f for f in fields(kind).values()}
+    table, _, name = key.rpartition(".")
+    if table and not table.startswith("on."):
+        return key, by_name[table]
+    field = by_name[name]
+    return f"{table}.{field.attribute}" if table else field.attribute, field
 
 
 def _decode(field: Field, raw: Any) -> Any:

@@ -2,6 +2,10 @@
 
 `sources` maps a field's name to where its figure comes from; fields of one record that share a
 source may share the key `*`.
+
+`bounds` maps each figure that was fitted to
+measurements (`sustained`, `formats.fp8`, `on.hopper.attention_efficiency`) to the least and the
+most that it could become; every other figure is a document's, derived or an assumption.
 """
 
 from __future__ import annotations
@@ -63,6 +67,7 @@ class Device:
     spread: float = 0.0
     mtbf_s: float = 0.0
     year: int | None = None
+    bounds: Mapping[str, tuple[float, float]] = attrs.field(factory=dict)
     sources: Mapping[str, str] = attrs.field(factory=dict)
     notes: str = ""
 
@@ -94,6 +99,7 @@ class Fabric:
     ramp_bytes: float
     topology: Literal["switch", "mesh", "shared", "ring"] = "switch"
     reduces: bool = False
+    bounds: Mapping[str, tuple[float, float]] = attrs.field(factory=dict)
     sources: Mapping[str, str] = attrs.field(factory=dict)
     notes: str = ""
 
@@ -258,5 +264,6 @@ class Runtime:
     gather_copies: float = 0.0
     reduce_copies: float = 0.0
     on: Mapping[str, float] = attrs.field(factory=dict)
+    bounds: Mapping[str, tuple[float, float]] = attrs.field(factory=dict)
     sources: Mapping[str, str] = attrs.field(factory=dict)
     notes: str = ""

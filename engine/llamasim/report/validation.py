@@ -9,6 +9,7 @@ from llamasim.report.layout import columns
 
 if TYPE_CHECKING:
     from llamasim.validate.score import Scored
+    from llamasim.validate.sensitivity import Effect
 
 
 def text(rows: Sequence[Scored], by: str, count: int) -> str:
@@ -40,3 +41,15 @@ def text(rows: Sequence[Scored], by: str, count: int) -> str:
 def _figures(errors: Any) -> tuple[str, ...]:
     return (str(errors.n), f"{errors.mape:.1%}", f"{errors.median_ape:.1%}", f"{errors.bias:+.1%}",
             f"{errors.max_ape:.1%}")
+
+
+def told_effects(effects: Sequence[Effect]) -> str:
+    """Return what fitted figures do to the errors of a sample of the rows that they move."""
+    table: list[tuple[str, ...]] = [
+        ("record", "figure", "rows", "10 % less", "now", "10 % more", "moves")]
+    table += [
+        (e.fit.owner, e.fit.path, str(e.rows), f"{e.less:.1%}", f"{e.now:.1%}", f"{e.more:.1%}",
+         f"{e.change:.1%}") for e in effects
+    ]
+    return "\n".join(["", "Mean absolute error with another value of each fitted figure",
+                      columns(table, right="23456")])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from collections.abc import Mapping as Map
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from llamasim import catalog
 from llamasim.assets import rules_dir
+from llamasim.catalog.specs import Fabric
 from llamasim.cost import Machine
 from llamasim.cost.collectives import collective_seconds
 from llamasim.plan.spec import Group
@@ -21,7 +25,11 @@ from llamasim.validate.score import Scored, scored
 METRIC = "time_us"
 
 
-def predict_collective(row: Row) -> Scored:
+#: What is done to a link's record before it is used.
+Change = Callable[[Fabric], Fabric]
+
+
+def predict_collective(row: Row, change: Change | None = None) -> Scored:
     """Return the error of one measured collective."""
     texts = row.texts
     groups = {"device": texts.get("device", ""), "source": texts.get("source", "").split("@")[0],
@@ -30,20 +38,25 @@ def predict_collective(row: Row) -> Scored:
     try:
         if not value:
             raise UnsupportedError("no time is given")
-        seconds = seconds_of(row)
+        seconds = seconds_of(row, change)
     except UnsupportedError as error:
         return Scored(row.id, METRIC, value or 0.0, None, None, "unsupported", str(error), groups)
     return scored(row.id, METRIC, value, seconds * 1e6, groups)
 
 
-def seconds_of(row: Row) -> float:
+def links_of(row: Row) -> Map[str, Any] | None:
+    """Return which links join the devices of a row, as the mapping has it; None where unknown."""
+    return next((e for e in _links() if matches(e["when"], row.texts)), None)
+
+
+def seconds_of(row: Row, change: Change | None = None) -> float:
     """Return the predicted seconds of a row.
 
     Raises:
         UnsupportedError: its links are not known, or its figures are none.
 
     """
-    links = next((e for e in _links() if matches(e["when"], row.texts)), None)
+    links = links_of(row)
     if links is None:
         raise UnsupportedError(f"no link is known for `{row.texts['fabric']}`")
     size, count, nodes = (row.number(c) for c in ("size_bytes", "n_gpus", "nodes"))
@@ -52,8 +65,13 @@ def seconds_of(row: Row) -> float:
     joined = int(links.get("pair", count // nodes))
     group = Group("row", int(count), max(1, joined))
     kind = _kinds().get(row.texts["op"], row.texts["op"])
-    return collective_seconds(kind, size, group, _machine(
-        links["inner"], links.get("outer", ""), int(links.get("per_node", group.per_node))))
+    machine = _machine(
+        links["inner"], links.get("outer", ""), int(links.get("per_node", group.per_node)))
+    if change is not None:
+        between = machine.outer and change(machine.outer)
+        within = machine.inner and change(machine.inner)
+        machine = attrs.evolve(machine, inner=within, outer=between)
+    return collective_seconds(kind, size, group, machine)
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Map
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,16 @@ from llamasim.validate.training import memory_measure, training_scenario
 
 @attrs.define
 class Predictor:
-    """Predicts rows; rules are read once for each set of techniques."""
+    """Predicts rows; rules are read once for each set of techniques.
+
+    Attributes:
+        mapping: of columns to scenarios.
+        change: of each scenario before it is predicted: none, but to see what a figure does.
+
+    """
 
     mapping: Mapping
+    change: Callable[[Scenario], Scenario] = lambda scenario: scenario
     _programs: dict[frozenset[str], tuple[Program, list[Diagnostic]]] = attrs.Factory(dict)
     _runs: dict[Any, tuple[Map[str, float], str]] = attrs.Factory(dict)
 
@@ -42,7 +49,7 @@ class Predictor:
         groups = groups_of(row)
         wanted = _wanted(row)
         try:
-            scenario = training_scenario(row, self.mapping)
+            scenario = self.change(training_scenario(row, self.mapping))
             plan = self.plan(scenario)
         except UnsupportedError as error:
             for metric, value in wanted.items():
@@ -69,7 +76,7 @@ class Predictor:
             yield Scored(row.id, metric, 0.0, None, None, "unsupported", reason, groups)
             return
         try:
-            found, lacking = self._outcomes(inference_scenario(row, self.mapping))
+            found, lacking = self._outcomes(self.change(inference_scenario(row, self.mapping)))
             if metric not in found:
                 raise UnsupportedError(f"this workload has no `{metric}`")
         except UnsupportedError as error:
