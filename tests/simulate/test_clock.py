@@ -1,4 +1,4 @@
-"""The clock of training steps: delays and signals, in the order in which they were asked for."""
+"""The clock: moments, delays and signals, in the order in which they were asked for."""
 
 from __future__ import annotations
 
@@ -65,3 +65,13 @@ def test_nothing_happens_after_the_moment_to_which_the_clock_runs() -> None:
     assert seen == ["in time"]
     clock.run()
     assert seen == ["in time", "late"]
+
+
+def test_what_is_early_happens_before_all_else_of_its_moment() -> None:
+    clock, seen = Clock(), []
+    clock.at(1.0, seen.append, "late")
+    clock.at(1.0, seen.append, "first", early=True)
+    clock.at(1.0, seen.append, "second", early=True)
+    clock.at(0.5, seen.append, "before")
+    clock.run()
+    assert seen == ["before", "first", "second", "late"]

@@ -10,7 +10,8 @@ from tests.simulate.hand_plans import plan, scenario, serving
 
 from llamasim.plan.spec import CommWork, Group
 from llamasim.scenario.spec import Length
-from llamasim.simulate import makespan, run
+from llamasim.simulate import run
+from llamasim.simulate.fast import makespan
 
 
 def test_the_makespan_without_events_is_that_of_the_run() -> None:
@@ -38,7 +39,10 @@ def test_a_server_without_room_for_its_weights_rejects_everything() -> None:
     assert not trace.fits[0].fits
 
 
-def test_importing_the_room_loads_no_event_library() -> None:
-    """SimPy is for servers; training steps, a batch and the fast path do without."""
-    code = "import sys, llamasim.simulate; sys.exit('simpy' in sys.modules)"
+def test_a_server_starts_without_the_closed_form() -> None:
+    """Start-up is most of a short run's time."""
+    code = (
+        "import sys, llamasim.simulate.serving as _; "
+        "sys.exit('llamasim.simulate.closed' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -68,6 +69,9 @@ def cli() -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; every mistake of a user ends in a diagnostic and exit code 2."""
+    # Hundreds of classes and hundreds of thousands of rows, few of them in cycles: by default a
+    # tenth of a run goes into looking for those.
+    gc.set_threshold(100_000, 20, 20)
     try:
         result = cli.main(argv, prog_name="llamasim", standalone_mode=False)
         sys.stdout.flush()

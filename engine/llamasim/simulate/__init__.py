@@ -1,6 +1,5 @@
 """Simulated time: devices, streams, links, memory, pipelines, serving."""
 
-from llamasim.simulate.fast import makespan
 from llamasim.simulate.run import run
 
-__all__ = ["makespan", "run"]
+__all__ = ["run"]

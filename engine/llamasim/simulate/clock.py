@@ -1,8 +1,8 @@
-"""Simulated time for training steps: what happens when, and processes that wait for it.
+"""Simulated time: what happens when, and processes that wait for it.
 
 A step of a deep pipeline has hundreds of thousands of events, each a few microseconds of a general
-simulator's time. This one knows delays and signals, nothing else. What happens at one moment
-happens in the order in which it was asked for, so a run repeats to the bit.
+simulator's time. This one knows moments, delays and signals, nothing else. What happens at one
+moment happens in the order in which it was asked for, so a run repeats to the bit.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 #: A process yields a delay in seconds, or a signal that it waits for; of a signal it is sent the
 #: value.
 Process = Generator["float | Signal", Any, None]
+#: Puts what is asked for `early` before all else of its moment.
+_EARLY = 1 << 60
 
 
 class Clock:
@@ -30,6 +32,14 @@ class Clock:
         """Call `what` with a value after a delay."""
         self._count += 1
         heappush(self._queue, (self.now + delay, self._count, what, value))
+
+    def at(
+        self, when: float, what: Callable[[Any], None], value: Any = None, *, early: bool = False
+    ) -> None:
+        """Call `what` with a value at a moment, now if it is past; `early` ones before others."""
+        self._count += 1
+        order = self._count - _EARLY if early else self._count
+        heappush(self._queue, (max(when, self.now), order, what, value))
 
     def start(self, process: Process) -> None:
         """Begin a process now."""

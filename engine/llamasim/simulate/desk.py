@@ -7,11 +7,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 import attrs
-from simpy import Environment, Event
-from simpy.core import EmptySchedule
-from simpy.events import URGENT
 
 from llamasim.simulate.arrivals import Stream
+from llamasim.simulate.clock import Clock
 from llamasim.simulate.trace import Rejection
 
 
@@ -77,7 +75,7 @@ class Desk:
     servers know their requests and take them in themselves.
     """
 
-    env: Environment
+    clock: Clock
     book: Book
     servers: list[Serves]
     route: Route
@@ -101,9 +99,9 @@ class Desk:
 
     def _expect(self) -> None:
         if self.at < len(self.book.arrived):
-            call_at(self.env, self.book.arrived[self.at], self._arrive, URGENT)
+            self.clock.at(self.book.arrived[self.at], self._arrive, early=True)
 
-    def _arrive(self, _: Event) -> None:
+    def _arrive(self, _: object) -> None:
         arrived, at = self.book.arrived, self.at
         now = arrived[at]
         while at < len(arrived) and arrived[at] <= now:
@@ -148,27 +146,6 @@ class Desk:
             self.scaling.less(now)
         if self.users is not None:
             self._next_of_user(now)
-
-
-def call_at(
-    env: Environment, when: float, then: Callable[[Event], None], priority: int = 1
-) -> Event:
-    """Let something happen at a time that is not past."""
-    event = Event(env)
-    event._ok, event._value = True, None
-    event.callbacks.append(then)
-    env.schedule(event, priority, max(0.0, when - env.now))  # type: ignore[arg-type]
-    return event
-
-
-def run_all(env: Environment) -> None:
-    """Let everything happen."""
-    step = env.step
-    try:
-        while True:
-            step()
-    except EmptySchedule:
-        return
 
 
 # --- routes ------------------------------------------------------------------------------------
@@ -241,7 +218,7 @@ class Scaling:
 
     """
 
-    env: Environment
+    clock: Clock
     servers: list[Serves]
     least: int
     delay_s: float
@@ -269,13 +246,13 @@ class Scaling:
         if waiting > self.above * self.asked and self.asked * self.lanes < len(self.servers):
             self._pay(now)
             self.asked += 1
-            call_at(self.env, now + self.delay_s, self._opened)
+            self.clock.at(now + self.delay_s, self._opened)
         return self.servers[: self.ready * self.lanes]
 
-    def _opened(self, _: Event) -> None:
+    def _opened(self, _: object) -> None:
         if self.ready < self.asked:
             self.ready += 1
-            self.changes.append((float(self.env.now), self.ready))
+            self.changes.append((self.clock.now, self.ready))
 
     def less(self, now: float) -> None:
         """Let the last replica go once it has nothing to do, if the others suffice."""

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import cast
 
 import attrs
-from simpy import Environment, Event
 
 from llamasim.cost import comm_cost
 from llamasim.plan.spec import CommWork, Group, Plan, StepShape
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate.arrivals import Stream
 from llamasim.simulate.cache import Cache
-from llamasim.simulate.desk import ROUTES, Book, Desk, Route, Scaling, Serves, call_at, run_all
+from llamasim.simulate.clock import Clock
+from llamasim.simulate.desk import ROUTES, Book, Desk, Route, Scaling, Serves
 from llamasim.simulate.kv import Room, kv_bytes
 from llamasim.simulate.limits import Limits
 from llamasim.simulate.parts import parts_of
@@ -68,7 +68,7 @@ class Shop:
                      reserve=reserve, context=context, prefixes=prefixes)
 
     def servers(
-        self, env: Environment, replicas: int, *, loaded: bool = False, hands_over: bool = False
+        self, clock: Clock, replicas: int, *, loaded: bool = False, hands_over: bool = False
     ) -> list[Server]:
         """Return the servers of some replicas.
 
@@ -82,7 +82,7 @@ class Shop:
             lanes = Lanes()
             for _ in self.plan.ranks:
                 server = Server(
-                    self.limits(loaded=loaded, hands_over=hands_over), self.cache(parts), env,
+                    self.limits(loaded=loaded, hands_over=hands_over), self.cache(parts), clock,
                     self.costs, lanes,
                 )
                 lanes.servers.append(server)
@@ -94,7 +94,7 @@ class Shop:
 class Floor:
     """The servers of a run, and who gives them requests."""
 
-    env: Environment
+    clock: Clock
     desk: Desk
     servers: list[Server]
     handover: Handover | None = None
@@ -102,25 +102,25 @@ class Floor:
     def run(self) -> None:
         """Serve until no request is left."""
         self.desk.start()
-        run_all(self.env)
+        self.clock.run()
 
 
 def floor_of(shop: Shop, book: Book) -> Floor:
     """Return the servers of a plan's replicas."""
-    env, schedule = Environment(), shop.plan.schedule
+    clock, schedule = Clock(), shop.plan.schedule
     arrivals = shop.scenario.workload.arrivals
     closed = arrivals is not None and arrivals.process == "closed"
     users = arrivals.concurrency if closed and arrivals is not None else None
     first, pool = schedule.prefill_replicas, []
     if first:
-        servers = shop.servers(env, first, hands_over=True)
-        pool = shop.servers(env, shop.plan.replicas - first, loaded=True)
+        servers = shop.servers(clock, first, hands_over=True)
+        pool = shop.servers(clock, shop.plan.replicas - first, loaded=True)
     else:
-        servers = shop.servers(env, max(1, shop.plan.replicas))
-    desk = Desk(env, book, cast("list[Serves]", servers), ROUTES[schedule.routing](), users)
+        servers = shop.servers(clock, max(1, shop.plan.replicas))
+    desk = Desk(clock, book, cast("list[Serves]", servers), ROUTES[schedule.routing](), users)
     if schedule.replicas_least:
         desk.scaling = Scaling(
-            env, desk.servers, schedule.replicas_least, schedule.replica_start,
+            clock, desk.servers, schedule.replicas_least, schedule.replica_start,
             schedule.open_above, schedule.close_below, len(shop.plan.ranks),
         )
     if not servers[0].limits.whole:
@@ -130,7 +130,7 @@ def floor_of(shop: Shop, book: Book) -> Floor:
     handover = None
     if pool:
         desk.also = pool[0]
-        handover = Handover(env, shop, cast("list[Serves]", pool))
+        handover = Handover(clock, shop, cast("list[Serves]", pool))
         for server in servers:
             server.handover = handover.send
     for server in (*servers, *pool):
@@ -138,7 +138,7 @@ def floor_of(shop: Shop, book: Book) -> Floor:
     simple = len(servers) == 1 or (users is None and schedule.routing == "round_robin")
     if simple and not pool and desk.scaling is None and len(shop.plan.ranks) == 1:
         _leave_alone(desk, servers)
-    return Floor(env, desk, [*servers, *pool], handover)
+    return Floor(clock, desk, [*servers, *pool], handover)
 
 
 def _leave_alone(desk: Desk, servers: list[Server]) -> None:
@@ -160,7 +160,7 @@ class Handover:
     sends one cache at a time and keeps it until it has arrived.
     """
 
-    env: Environment
+    clock: Clock
     shop: Shop
     servers: list[Serves]
     sent: float = 0.0
@@ -176,12 +176,12 @@ class Handover:
         self.sent += end - now
         self._free[lane] = end
 
-        def arrive(_: Event) -> None:
+        def arrive(_: object) -> None:
             server.release(request, end)
             number = self._route(request, self.servers)
             self.servers[number].submit(request, end)
 
-        call_at(self.env, end, arrive)
+        self.clock.at(end, arrive)
 
     def _time(self, prompt: int) -> float:
         """Return the seconds in which a prompt's cache passes from one replica to another."""

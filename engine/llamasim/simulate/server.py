@@ -12,9 +12,8 @@ import math
 from collections.abc import Callable, Sequence
 
 import attrs
-from simpy import Environment, Event
 
-from llamasim.simulate.desk import call_at
+from llamasim.simulate.clock import Clock
 from llamasim.simulate.roster import Roster
 from llamasim.simulate.rows import PACKED, IterationRows
 from llamasim.simulate.stepcost import Reading, StepCosts
@@ -48,7 +47,7 @@ class Server(Roster):
 
     """
 
-    env: Environment
+    clock: Clock
     costs: StepCosts
     lanes: Lanes
     handover: Callable[[int, Server, float], None] | None = attrs.field(init=False, default=None)
@@ -58,9 +57,10 @@ class Server(Roster):
     _coming: float = attrs.field(init=False, default=math.inf)
     outstanding: int = attrs.field(init=False, default=0)
     rows: IterationRows = attrs.field(init=False, factory=IterationRows)
-    #: The iteration under way: when it ends (None: there is none), what it does, seconds of its
-    #: steps, batches in the stages meanwhile, how many requests wait, and tokens of prompts.
-    _event: Event | None = attrs.field(init=False, default=None)
+    #: The iteration under way: the number of its end (0: there is none), what it does, seconds of
+    #: its steps, batches in the stages meanwhile, how many requests wait, and tokens of prompts.
+    _event: int = attrs.field(init=False, default=0)
+    _asked: int = attrs.field(init=False, default=0)
     _begin: float = attrs.field(init=False, default=0.0)
     _chunks: list[tuple[int, int]] = attrs.field(init=False, factory=list)
     _decoding: int = attrs.field(init=False, default=0)
@@ -99,7 +99,7 @@ class Server(Roster):
         self.outstanding += 1
         follows = self._follows()
         self._waiting.append(request)
-        if self._event is None:
+        if not self._event:
             if not self._inside:
                 self.wake(now)
         elif self._run and not follows:
@@ -133,7 +133,7 @@ class Server(Roster):
         """Free the cache of a request that has gone elsewhere."""
         self.cache.close(request)
         self.outstanding -= 1
-        if self._event is None:
+        if not self._event:
             self.wake(now)
         else:
             self.interrupt(now)
@@ -141,35 +141,40 @@ class Server(Roster):
     def wake(self, now: float) -> None:
         """Look for something to do once all that happens now has happened."""
         self.now = max(self.now, now)
-        self._event = call_at(self.env, now, self._awake)
+        self._expect(now, self._awake)
 
-    def _awake(self, _: Event) -> None:
-        self._go(working=False)
+    def _expect(self, when: float, what: Callable[[int], None]) -> None:
+        """Go on then; what was expected before does not happen any more."""
+        self._asked += 1
+        self._event = self._asked
+        self.clock.at(when, what, self._event)
+
+    def _awake(self, number: int) -> None:
+        if number == self._event:
+            self._go(working=False)
 
     def interrupt(self, now: float) -> None:
         """End a run of decode steps with the step that is under way."""
-        if not self._run or self._steps == 1 or self._event is None:
+        if not self._run or self._steps == 1 or not self._event:
             return
         steps, seconds = self._decode_run(now - self._begin, self._busy)
         if steps < self._steps:
-            assert self._event.callbacks is not None
-            self._event.callbacks.clear()
             self._steps, self._seconds = steps, seconds
-            self._event = call_at(self.env, self._begin + seconds, self._ended)
+            self._expect(self._begin + seconds, self._ended)
 
     # --- one iteration -----------------------------------------------------------------------
 
-    def _ended(self, _: Event) -> None:
-        self._end()
-        self._go(working=True)
+    def _ended(self, number: int) -> None:
+        if number == self._event:
+            self._end()
+            self._go(working=True)
 
     def _go(self, *, working: bool) -> None:
         """Begin the next iteration; where nothing can come between, go through all of them."""
-        self._event, self._inside = None, True
+        self._event, self._inside = 0, True
         while self._next(working):
             if not self.alone:
-                end = self._begin + self._extra + self._seconds
-                self._event = call_at(self.env, end, self._ended)
+                self._expect(self._begin + self._extra + self._seconds, self._ended)
                 break
             self._end()
             working = True
