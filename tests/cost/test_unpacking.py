@@ -26,15 +26,50 @@ def _product(rows: float) -> tuple[OpWork, StepShape]:
 
 
 def test_unpacking_reads_what_is_stored_and_writes_16_bits() -> None:
-    """8,192 x 8,192 weights of 4.5 bits: 37.7 MB in, 134.2 MB out, at the streaming bandwidth."""
+    """8,192 x 8,192 weights of 4.5 bits: 37.7 MB in, 134.2 MB out, at what multiprocessors keep in
+    flight where that is less than the bandwidth: 0.22 x 32 bytes a clock.
+    """
     op, shape = _product(512)
     with_it, kernels = _machine(64), _machine(0)
     free = attrs.evolve(kernels, runtime=attrs.evolve(kernels.runtime, formats={}))
     device = with_it.processor
     moved = 8192 * 8192 * (4.5 / 8 + 2)
-    expected = moved / (device.bandwidth * device.memory_efficiency)
+    flight = device.multiprocessors * device.clock_hz * device.bytes_per_clock * 0.22
+    assert flight < device.bandwidth * device.memory_efficiency
+    expected = moved / flight
     extra = op_cost(op, shape, with_it).seconds - op_cost(op, shape, free).seconds
     assert extra == pytest.approx(expected)
+
+
+def test_wider_scores_move_more_bytes_in_prompts_alone() -> None:
+    """A softmax of 512 queries over 1,024 keys and 32 heads reads and writes 2 bytes each; three
+    times that where scores are kept in 32 bits and cast. A decode counts none of it.
+    """
+    op = OpWork("attn.softmax", "softmax", heads=32, read_per_pair=64.0, write_per_pair=64.0,
+                math="fp16")
+    plain = _machine(0)
+    plain = attrs.evolve(
+        plain, runtime=attrs.evolve(plain.runtime, pair_traffic=1.0, gemv_concurrency=1.0))
+    wide = attrs.evolve(plain, runtime=attrs.evolve(plain.runtime, pair_traffic=3.0))
+    prompt, decode = StepShape.of(1, 512, 512), StepShape.of(1, 1, 1023)
+    more = op_cost(op, prompt, wide).seconds - op_cost(op, prompt, plain).seconds
+    rate = plain.processor.bandwidth * plain.processor.memory_efficiency
+    assert more == pytest.approx(2 * 512 * 1024 * 128 / rate)
+    assert op_cost(op, decode, wide) == op_cost(op, decode, plain)
+
+
+def test_odd_widths_starve_matrix_units_of_gpus_alone() -> None:
+    """Operands of 2,731 columns: 2.3 times as slow on a GPU; a compiler pads them elsewhere."""
+    op = OpWork("mlp.up", "matmul", n=2731, k=8192, math="bf16")
+    even = attrs.evolve(op, n=2728)
+    shape = StepShape.of(1, 4096)
+    def ratio(device: str) -> float:
+        given = scenario(mode="inference", devices=1, device=device, runtime="llama.cpp")
+        machine = Machine.of(given)
+        return op_cost(op, shape, machine).seconds / op_cost(even, shape, machine).seconds
+
+    assert ratio("a100-sxm-80gb") > 2
+    assert ratio("trainium1") < 1.02
 
 
 def test_few_rows_are_unpacked_on_the_fly() -> None:

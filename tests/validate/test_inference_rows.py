@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from tests.cli.command_line import call
 
+from llamasim import catalog
 from llamasim.units import Quantity
 from llamasim.validate import read_mapping, read_rows
 from llamasim.validate.cluster import UnsupportedError
@@ -52,13 +53,20 @@ def test_devices_without_a_split_share_the_tensors(tmp_path: Path) -> None:
     assert found.workload.prompt.cv == 1.0
 
 
-def test_cores_of_a_chip_are_no_devices(tmp_path: Path) -> None:
-    """Twelve Inferentia2 have 24 cores; 32 heads are padded to 36."""
+def test_a_program_that_counts_cores_splits_tensors_over_them(tmp_path: Path) -> None:
+    """Twelve Inferentia2 have 24 cores: each has half a chip's rate, memory and bandwidth."""
     row = rows_of(tmp_path, NEURON)[0]
-    use = next(u for u in inference_scenario(row, read_mapping("inference")).use
-               if u.technique.endswith("tensor_parallel"))
-    assert use.args["degree"] == Quantity(12.0)
+    found = inference_scenario(row, read_mapping("inference"))
+    use = next(u for u in found.use if u.technique.endswith("tensor_parallel"))
+    assert use.args["degree"] == Quantity(24.0)
     assert use.args["padded"] is True
+    chip = catalog.get_device("inferentia2")
+    assert chip is not None
+    core = found.cluster.device
+    assert found.cluster.devices == 24
+    assert core.memory_bandwidth == chip.memory_bandwidth / 2
+    assert core.memory_bytes == chip.memory_bytes / 2
+    assert core.peaks["bf16"] == chip.peaks["bf16"] / 2
 
 
 def test_an_unknown_model_is_unsupported(tmp_path: Path) -> None:

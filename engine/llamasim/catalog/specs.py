@@ -223,8 +223,13 @@ class Runtime:
             it; empty where they accumulate in 32 bits.
         on: figures that differ on a family of devices, because the program has another library of
             kernels for it (`apple.launch_s`: 12e-6).
-        stage_overlap: how much of the time that a prompt's chunk spends on later pipeline stages
-            the next chunk may use (0: one chunk at a time; 1: stages never wait for each other).
+        launch_queue: kernels that its driver takes for one device before the host that issues them
+            waits, where one host issues all stages of a pipeline; 0: no bound.
+        product_kernels: further kernels around a product of many rows, which cast its operand and
+            its result.
+        pair_traffic: bytes that its separate attention kernels move for each byte of 16-bit scores
+            in prompts (wider scores, casts), at the rate of streaming kernels; 0: they move the
+            scores as they are, at `attention_efficiency` of it.
         overlap_tax: share of multiprocessors that a running collective takes from compute.
         gather_copies, reduce_copies: bytes that copies move for each byte of weights gathered for
             use (out of the gathered buffer) and of gradients reduced to shares (into the buffer).
@@ -256,7 +261,9 @@ class Runtime:
     max_sequences: int
     kv_block: int
     half_math: str = ""
-    stage_overlap: float = 1.0
+    launch_queue: int = 0
+    product_kernels: float = 0.0
+    pair_traffic: float = 0.0
     cache_share: float = 1.0
     prefill_host_s: float = 0.0
     unpack_rows: int = 0

@@ -22,6 +22,10 @@ HOST_MEMORY_EFFICIENCY = 0.75
 _HOST_CLOCK = 2.5e9
 _HOST_CACHE_PER_CORE = 2.0 * 2**20
 
+#: Elements that rows of an operand must be a multiple of for the loads of a GPU's matrix units
+#: (NVIDIA, Matrix Multiplication Background, section on tensor core requirements).
+ALIGNED = 8
+
 #: Where a device has no rate for an arithmetic, what it computes in instead, nearest first.
 _INSTEAD: Mapping[str, tuple[str, ...]] = {
     "fp4": ("fp8", "bf16", "fp16", "fp32"),
@@ -43,6 +47,8 @@ class Processor:
         sustained: share of the peak that large matmuls sustain.
         memory_efficiency: share of the bandwidth that a streaming kernel reaches.
         vector_peak: FLOP/s of pointwise kernels, outside the matrix units.
+        aligned: elements that rows of an operand must be a multiple of for the loads that feed
+            matrix units; compilers of other devices lay operands out for theirs, with padding.
 
     """
 
@@ -55,6 +61,7 @@ class Processor:
     memory_efficiency: float
     bytes_per_clock: float
     matrix_units: bool
+    aligned: int = 1
 
     def peak(self, math: str) -> float:
         """Return the FLOP/s for an arithmetic, or for what stands in for it."""
@@ -156,6 +163,7 @@ def _of_device(d: Device) -> Processor:
         d.peaks, d.memory_bandwidth, d.multiprocessors, d.clock_hz, d.l2_bytes,
         d.sustained * clock_share(d),
         d.memory_efficiency, d.bytes_per_clock, d.kind != "cpu",
+        ALIGNED if d.kind == "gpu" else 1,
     )
 
 

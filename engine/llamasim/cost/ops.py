@@ -18,10 +18,8 @@ from llamasim.units.many import each, is_many, larger, real, smaller
 QUERY_BLOCK = 128
 KV_BLOCK = 256
 ROW_BLOCK = 32
-#: Elements that rows of an operand must be a multiple of for the loads that feed matrix units, and
-#: the share of the rate left without (NVIDIA, Matrix Multiplication Background, section on tensor
-#: core requirements; the share is that of an odd vocabulary on A100, vTrain's rows).
-ALIGNED = 8
+#: Share of the rate left where rows of an operand do not suit the loads of matrix units (that
+#: of an odd vocabulary on A100, vTrain's rows).
 UNALIGNED = 0.44
 #: Rate of a fused attention kernel's backward pass over its forward pass: it keeps more tiles at
 #: once and adds up gradients of queries through memory (Dao, arXiv:2307.08691, figures 4 and 6).
@@ -49,7 +47,7 @@ def op_cost(op: OpWork, shape: StepShape, machine: Machine) -> OpCost:
         return NOTHING
     processor = machine.at(op.place)
     compute = _compute_seconds(op, work, shape, processor, machine)
-    moved = work.read + work.write
+    moved = work.read + work.write + _wider_scores(op, shape, machine)
     memory = moved / _memory_rate(op, shape, processor, machine)
     unpacking = _unpack_seconds(op, work, processor, machine)
     unpacking += _beside_seconds(op, shape, processor, machine)
@@ -65,10 +63,23 @@ def _bound(compute: float, memory: float, launch: float) -> Bound:
     return "compute" if compute >= memory else "memory"
 
 
+def _decodes(shape: StepShape) -> bool:
+    return shape.tokens <= DECODE_TOKENS * shape.sequences
+
+
+def _wider_scores(op: OpWork, shape: StepShape, machine: Machine) -> float:
+    """Return the bytes that separate kernels move beyond 16-bit scores: wider ones, and casts."""
+    wide = machine.runtime.pair_traffic
+    if wide <= 0 or op.read_per_pair + op.write_per_pair <= 0 or _decodes(shape):
+        return 0.0
+    pairs = op.read_per_pair * op.read_scale + op.write_per_pair * op.write_scale
+    return (wide - 1.0) * pairs * shape.full_pairs * op.runs
+
+
 def launch_seconds(op: OpWork, shape: StepShape, machine: Machine) -> float:
     """Return the gaps before an op's kernels."""
     runtime = machine.runtime
-    decoding = op.part == "forward" and shape.tokens <= DECODE_TOKENS * shape.sequences
+    decoding = op.part == "forward" and _decodes(shape)
     gap = runtime.graph_launch_s if runtime.graphs and decoding else runtime.launch_s
     kernels = op.kernels * runtime.kernels_per_op * op.runs * op.pieces
     return kernels * gap * op.launch_scale + op.launch_add_s * op.runs
@@ -100,8 +111,7 @@ def _unpack_seconds(op: OpWork, work: Amount, processor: Processor, machine: Mac
     if not _unpacks(op, work, machine):
         return 0.0
     moved = op.read_fixed * op.read_scale + 2.0 * op.n * op.k * op.batch
-    rate = processor.bandwidth * processor.memory_efficiency * machine.runtime.memory_efficiency
-    return moved * op.runs * op.pieces / rate
+    return moved * op.runs * op.pieces / _streaming_rate(processor, machine)
 
 
 def _beside_seconds(
@@ -131,7 +141,7 @@ def _product_share(
         return runtime.matmul_efficiency
     m, n, k, batch = _product_shape(op, work, shape)
     share = each(shape_efficiency, m, n, k, batch, processor.multiprocessors)
-    if op.n % ALIGNED or op.k % ALIGNED:
+    if op.n % processor.aligned or op.k % processor.aligned:
         share *= UNALIGNED
     if _unpacks(op, work, machine):
         return runtime.matmul_efficiency * share
@@ -198,14 +208,23 @@ def _memory_rate(
     streams = bool(op.n and op.k)
     attends = op.kind in ATTENTION or bool(op.read_per_pair > 0)
     if streams or attends:
-        flight = processor.multiprocessors * processor.clock_hz * processor.bytes_per_clock
-        rate = smaller(rate, flight * runtime.gemv_concurrency)
+        rate = _streaming_rate(processor, machine)
     if attends:
-        # A fused kernel streams the cache like any other; separate ones fall short of that.
-        rate *= 1.0 if op.kind == "fused_attention" else runtime.attention_efficiency
+        # A fused kernel streams the cache like any other; separate ones fall short of that, unless
+        # what they move is counted.
+        counted = op.kind == "fused_attention" or (runtime.pair_traffic > 0 and not _decodes(shape))
+        rate *= 1.0 if counted else runtime.attention_efficiency
         if op.read_per_kv_token > 0 and shape.sequences > 0:
             rate *= _kv_share(op, shape, processor)
     return larger(rate * op.max_memory_efficiency, 1.0)
+
+
+def _streaming_rate(processor: Processor, machine: Machine) -> float:
+    """Return bytes/s that a kernel streams weights or a cache at."""
+    runtime = machine.runtime
+    rate = processor.bandwidth * processor.memory_efficiency * runtime.memory_efficiency
+    flight = processor.multiprocessors * processor.clock_hz * processor.bytes_per_clock
+    return smaller(rate, flight * runtime.gemv_concurrency)
 
 
 def _kv_share(op: OpWork, shape: StepShape, processor: Processor) -> float:

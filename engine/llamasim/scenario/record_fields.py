@@ -17,16 +17,15 @@ from llamasim.units import DATA, ENERGY, NONE, TIME, TOKEN, WORK, Dimension
 _NOT_WRITTEN = ("id", "family", "notes", "on")
 _TOKENS = ("context", "window", "token_budget", "kv_block")
 _SHARES = ("sustained", "memory_efficiency", "efficiency", "matmul_efficiency",
-           "attention_efficiency", "memory_share", "cache_share", "stage_overlap",
-           "overlap_tax", "fragmentation")
+           "attention_efficiency", "memory_share", "cache_share", "overlap_tax", "fragmentation")
 #: Keys that may be zero; all other numbers are above it.
 _ZERO = ("prefill_host",
          "latency", "base_latency", "ramp", "host", "launch", "graph_launch", "reserve",
          "overlap_tax", "fragmentation", "idle", "l2", "experts", "experts_per_token",
          "expert_ffn", "shared_experts", "dense_layers", "q_lora_rank", "kv_lora_rank",
          "rope_head_dim", "value_head_dim", "power", "flop_energy", "spread", "mtbf",
-         "stage_overlap", "unpack_rows", "dispatch", "gather_copies",
-         "reduce_copies")
+         "launch_queue", "product_kernels", "pair_traffic", "unpack_rows", "dispatch",
+         "gather_copies", "reduce_copies")
 #: No figure of a machine comes near it, and no product of several overflows below it.
 _HIGHEST = 1e24
 _EXAMPLES: Mapping[str, str] = MappingProxyType({

@@ -13,6 +13,7 @@ import attrs
 
 from llamasim.plan.spec import Plan, StepShape
 from llamasim.scenario.spec import Scenario
+from llamasim.simulate.issue import Issue
 from llamasim.simulate.kv import inference_levels, kv_bytes
 from llamasim.simulate.levels import table
 from llamasim.simulate.memory import fit
@@ -120,18 +121,19 @@ class _Run:
     def prefill(self, prompt: int) -> None:
         """Run all prompts through the stages, chunk after chunk."""
         budget = max(1, self.plan.schedule.token_budget)
-        overlap = self.work.costs.machine.runtime.stage_overlap
+        issue = Issue.of(self.plan, self.work.costs.machine)
         free = [0.0] * len(self.plan.ranks)
         for number, shape in enumerate(prefill_chunks(self.batch, prompt, budget)):
             if self.largest is None or shape.tokens > self.largest.tokens:
                 self.largest = shape
             time = self.work.step("prefill", shape)
-            begin = free[0] + (1 - overlap) * (free[-1] - free[0])
+            begin = max(free[0], issue.now)
             self._account(time, 1)
             at = begin + time.host_s
             for stage, seconds in enumerate(time.stages):
-                start = max(at, free[stage])
+                start = max(at, free[stage], issue.now)
                 free[stage] = start + seconds
+                issue.given(stage, start, free[stage])
                 self.tasks.add(stage, PREFILL, 0, number, start, free[stage])
                 at = free[stage] + time.send_s
             self.iterations.add(

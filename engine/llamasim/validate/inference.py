@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from llamasim import catalog
-from llamasim.catalog.specs import Fabric, Model
+from llamasim.catalog.specs import Device, Fabric, Model
 from llamasim.diagnostics import Source, Span
 from llamasim.scenario.spec import Arrivals, Cluster, Length, Scenario, Use, Workload
 from llamasim.simulate.trace import Trace
@@ -63,7 +63,9 @@ def cluster_of(columns: Map[str, str]) -> Cluster:
     device = catalog.get_device(columns["device"])
     if device is None:
         raise UnsupportedError(f"no device `{columns['device']}` in the catalog")
-    count = _whole(columns, "n_devices")
+    count, cores = _whole(columns, "n_devices"), _whole(columns, "cores")
+    if cores > count:
+        device, count = _core(device, cores / count), cores
     per_node = min(count, _NODE) if device.kind == "gpu" else count
     nodes = -(-count // per_node)
     link = catalog.get_fabric(device.host_link or "pcie4-x16")
@@ -75,6 +77,17 @@ def cluster_of(columns: Map[str, str]) -> Cluster:
         inner = catalog.get_fabric(device.peer)
     outer = catalog.get_fabric("ib-ndr400") if nodes > 1 else None
     return Cluster(device, nodes, per_node, inner if per_node > 1 else None, outer, host, link)
+
+
+def _core(chip: Device, many: float) -> Device:
+    # A program that counts cores splits tensors over them, and each keeps a copy of what it does
+    # not split.
+    return attrs.evolve(
+        chip, peaks={math: rate / many for math, rate in chip.peaks.items()},
+        memory_bytes=chip.memory_bytes / many, memory_bandwidth=chip.memory_bandwidth / many,
+        multiprocessors=max(1, round(chip.multiprocessors / many)), l2_bytes=chip.l2_bytes / many,
+        tdp_watts=chip.tdp_watts / many, idle_watts=chip.idle_watts / many,
+    )
 
 
 def _workload(columns: Map[str, str]) -> Workload:
