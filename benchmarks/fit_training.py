@@ -16,11 +16,10 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
 
 import attrs
 
-from llamasim.catalog.specs import Device, Runtime
+from llamasim.catalog.fits import fits
 from llamasim.plan.spec import Plan
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate.costing import step_timings
@@ -28,16 +27,16 @@ from llamasim.simulate.fast import step_time
 from llamasim.validate.files import Row, read_rows
 from llamasim.validate.mapping import read_mapping
 from llamasim.validate.predict import Predictor
+from llamasim.validate.sensitivity import changed
 from llamasim.validate.training import UnsupportedError, training_scenario
 
-#: Where a parameter stands (a runtime, `nemo`; one on a family, `nemo/hopper`; a family of devices,
-#: `device/hopper`), and its name there.
-Place = tuple[str, str]
+#: Fitted figures of the catalog, by record and path.
+KNOWN = {f"{f.owner} {f.path}": f for f in fits()}
 #: An error beyond this counts as this.
 CAP = 0.3
 ROUNDS = 5
 #: Every so many of vTrain's rows are fitted; they differ little.
-STRIDE = 8
+STRIDE = 10
 
 
 @attrs.frozen
@@ -45,54 +44,43 @@ class Fit:
     """What is fitted together.
 
     Attributes:
-        parameters: by place and attribute: least and most.
+        parameters: names in `KNOWN`.
         rows, held: patterns of `id model device` of rows that are fitted, and that only test.
 
     """
 
     name: str
-    parameters: Mapping[Place, tuple[float, float]]
+    parameters: tuple[str, ...]
     rows: str
     held: str
 
 
 FITS = (
-    Fit("hopper and NeMo", {
-        ("device/hopper", "sustained"): (0.60, 0.80),
-        ("nemo", "attention_efficiency"): (0.50, 0.95),
-        ("nemo", "formats.fp8"): (0.70, 1.00),
-    }, r"dgxc-\d+ (llama-3.1|gpt3|nemotron).* h100", r"nemo2407|mlm-fp8|mlperf-\d+ .* h100"),
-    Fit("blackwell", {
-        ("device/blackwell-dc", "sustained"): (0.45, 0.75),
-    }, r"dgxc-\d+ nemotron4-340b gb200", r"mlperf-\d+ .* gb200|dgxc-\d+ llama.* gb200|maxtext-gcp"),
-    Fit("MaxText", {
-        ("maxtext", "matmul_efficiency"): (0.80, 1.00),
-        ("maxtext", "formats.fp8"): (0.70, 1.00),
-    }, r"dgxc-\d+ llama-3-70b h100", r"maxtext-gcp"),
-    Fit("torchtitan", {
-        ("torchtitan", "matmul_efficiency"): (0.75, 1.00),
-        ("torchtitan", "attention_efficiency"): (0.35, 0.80),
-        ("torchtitan/hopper", "attention_efficiency"): (0.30, 0.80),
-        ("torchtitan", "formats.fp8"): (0.70, 1.00),
-    }, r"titan-0(0\d|1\d|3[3-9]|40) ", r"titan-03[12]|titan-04[1-3]|torchao"),
-    Fit("llm-foundry", {
-        ("llm-foundry", "matmul_efficiency"): (0.70, 1.00),
-        ("llm-foundry/hopper", "matmul_efficiency"): (0.70, 1.00),
-        ("llm-foundry", "attention_efficiency"): (0.25, 0.80),
-        ("llm-foundry/hopper", "attention_efficiency"): (0.20, 0.80),
-        ("llm-foundry", "memory_efficiency"): (0.40, 1.00),
-    }, r"mosaic-\d*[13579] ", r"mosaic-\d*[02468] "),
-    Fit("Megatron-LM of 2022", {
-        ("megatron-lm-2022", "matmul_efficiency"): (0.85, 1.05),
-        ("megatron-lm-2022", "attention_efficiency"): (0.60, 1.10),
-    }, r"korth-\d+ (megatron-22b|gpt-1t)", r"korth-\d+ gpt3-175b"),
-    Fit("Megatron-DeepSpeed", {
-        ("megatron-deepspeed", "dispatch_s"): (30e-6, 100e-6),
-        ("megatron-deepspeed", "host_s"): (0.0, 20e-3),
-        ("megatron-deepspeed", "matmul_efficiency"): (0.75, 1.00),
-        ("megatron-deepspeed", "attention_efficiency"): (0.50, 1.10),
-        ("megatron-deepspeed", "memory_efficiency"): (0.50, 1.00),
-    }, r"vtrain-single-fit", r"vtrain-single-held"),
+    Fit("hopper and NeMo", (
+        "hopper sustained", "nemo attention_efficiency", "nemo formats.fp8",
+    ), r"dgxc-\d+ (llama-3.1|gpt3|nemotron).* h100", r"nemo2407|mlm-fp8|mlperf-\d+ .* h100"),
+    Fit("blackwell", ("blackwell-dc sustained",),
+        r"dgxc-\d+ nemotron4-340b gb200",
+        r"mlperf-\d+ .* gb200|dgxc-\d+ llama.* gb200|maxtext-gcp"),
+    Fit("MaxText", ("maxtext matmul_efficiency",),
+        r"dgxc-\d+ llama-3-70b h100", r"maxtext-gcp"),
+    Fit("torchtitan", (
+        "torchtitan matmul_efficiency", "torchtitan attention_efficiency",
+        "torchtitan on.hopper.attention_efficiency", "torchtitan formats.fp8",
+    ), r"titan-0(0\d|1\d|3[3-9]|40) ", r"titan-03[12]|titan-04[1-3]|torchao"),
+    Fit("llm-foundry", (
+        "llm-foundry matmul_efficiency", "llm-foundry on.hopper.matmul_efficiency",
+        "llm-foundry attention_efficiency", "llm-foundry on.hopper.attention_efficiency",
+        "llm-foundry memory_efficiency",
+    ), r"mosaic-\d*[13579] ", r"mosaic-\d*[02468] "),
+    Fit("Megatron-LM of 2022", (
+        "megatron-lm-2022 matmul_efficiency", "megatron-lm-2022 attention_efficiency",
+    ), r"korth-\d+ (megatron-22b|gpt-1t)", r"korth-\d+ gpt3-175b"),
+    Fit("Megatron-DeepSpeed", (
+        "megatron-deepspeed dispatch_s", "megatron-deepspeed host_s",
+        "megatron-deepspeed matmul_efficiency", "megatron-deepspeed attention_efficiency",
+        "megatron-deepspeed memory_efficiency",
+    ), r"vtrain-single-fit", r"vtrain-single-held"),
 )
 
 
@@ -105,69 +93,29 @@ class Case:
     plan: Plan
     seconds: float
 
-    def error(self, values: Mapping[Place, float]) -> float:
+    def error(self, values: Mapping[str, float]) -> float:
         """Return the error of the step time with some figures in place of the catalog's."""
         scenario = self.scenario
-        device, runtime = scenario.cluster.device, scenario.runtime
-        for (place, attribute), value in values.items():
-            kind, _, family = place.partition("/")
-            if kind == "device" and device.family == family:
-                change: dict[str, Any] = {attribute: value}
-                device = attrs.evolve(device, **change)
-            elif kind == runtime.id:
-                runtime = _with(runtime, family, attribute, value)
-        changed = attrs.evolve(
-            scenario, runtime=runtime, cluster=attrs.evolve(scenario.cluster, device=device)
-        )
-        return step_time(step_timings(self.plan, changed)) / self.seconds - 1
+        for name, value in values.items():
+            scenario = changed(scenario, KNOWN[name], value)
+        return step_time(step_timings(self.plan, scenario)) / self.seconds - 1
 
 
-def _with(runtime: Runtime, family: str, attribute: str, value: float) -> Runtime:
-    if family:
-        return attrs.evolve(runtime, on={**runtime.on, f"{family}.{attribute}": value})
-    name, _, key = attribute.partition(".")
-    change: dict[str, Any] = {name: {**getattr(runtime, name), key: value} if key else value}
-    return attrs.evolve(runtime, **change)
-
-
-def start(fit: Fit, cases: list[Case]) -> dict[Place, float]:
-    """Return the catalog's figures."""
-    return {
-        (p, a): next(_figure(p, a, c) for c in cases if _is_at(p, c)) for p, a in fit.parameters
-    }
-
-
-def _is_at(place: str, case: Case) -> bool:
-    kind, _, family = place.partition("/")
-    here = case.scenario.cluster.device.family == family if family else True
-    return here and kind in ("device", case.scenario.runtime.id)
-
-
-def _figure(place: str, attribute: str, case: Case) -> float:
-    kind, _, family = place.partition("/")
-    runtime = case.scenario.runtime
-    record: Device | Runtime = case.scenario.cluster.device if kind == "device" else runtime
-    if family and kind != "device":
-        return float(runtime.on.get(f"{family}.{attribute}", getattr(runtime, attribute)))
-    name, _, key = attribute.partition(".")
-    found = getattr(record, name)
-    return float(found[key] if key else found)
-
-
-def mean_error(cases: list[Case], values: Mapping[Place, float]) -> float:
+def mean_error(cases: list[Case], values: Mapping[str, float]) -> float:
     """Return what a fit lowers."""
     return fmean(min(CAP, abs(c.error(values))) for c in cases)
 
 
-def fitted(fit: Fit, cases: list[Case], values: dict[Place, float]) -> dict[Place, float]:
+def fitted(fit: Fit, cases: list[Case], values: dict[str, float]) -> dict[str, float]:
     """Return the figures at which the mean error is lowest, as far as single steps find them."""
     best = mean_error(cases, values)
     for turn in range(ROUNDS):
-        for place, (low, high) in fit.parameters.items():
+        for name in fit.parameters:
+            low, high = KNOWN[name].low, KNOWN[name].high
             step = (high - low) / 8 / 2**turn
             for way in (step, -step):
                 while True:
-                    there = {**values, place: min(high, max(low, values[place] + way))}
+                    there = {**values, name: min(high, max(low, values[name] + way))}
                     error = mean_error(cases, there)
                     if error >= best - 1e-6:
                         break
@@ -198,7 +146,7 @@ def _name(row: Row, number: int) -> str:
     return f"{row.id} {row.texts.get('model', '')} {row.texts.get('device', '')}"
 
 
-def _report(label: str, cases: list[Case], values: Mapping[Place, float]) -> None:
+def _report(label: str, cases: list[Case], values: Mapping[str, float]) -> None:
     sizes = [abs(c.error(values)) for c in cases]
     if sizes:
         print(f"  {label:8s} {len(sizes):5d} rows   mean {fmean(sizes):6.1%}   "
@@ -218,13 +166,12 @@ def main() -> None:
         held = [c for c in cases if re.search(fit.held, c.name)]
         if given.only not in fit.name or not seen:
             continue
-        values = start(fit, seen)
+        values = {name: KNOWN[name].value for name in fit.parameters}
         if given.fit:
             values = fitted(fit, seen, values)
         print(fit.name)
-        for (place, attribute), value in values.items():
-            low, high = fit.parameters[place, attribute]
-            print(f"  {place} {attribute} = {value:.4g}   ({low:g} to {high:g})")
+        for name, value in values.items():
+            print(f"  {name} = {value:.4g}   ({KNOWN[name].low:g} to {KNOWN[name].high:g})")
         _report("fitted", seen, values)
         _report("held out", held, values)
 

@@ -11,6 +11,7 @@ from tests.cli.command_line import call
 
 from llamasim.validate import read_mapping, read_rows
 from llamasim.validate.files import Row
+from llamasim.validate.holdout import held_out
 from llamasim.validate.mapping import matches
 from llamasim.validate.score import Scored, by_metric, scored, summary
 from llamasim.validate.training import training_scenario
@@ -103,3 +104,16 @@ def test_a_row_of_an_unknown_device_is_unsupported_with_the_reason(tmp_path: Pat
     path = file_of(tmp_path, KORTHIKANTI.replace("a100-sxm-80gb", "abacus"))
     told = json.loads(call("validate", str(path), "--json").out)
     assert (told["rows"], told["unsupported"]) == (1, 1)
+
+
+@pytest.mark.parametrize(("row", "groups", "held"), [
+    ("mosaic-002", {"source": "mosaic"}, True), ("mosaic-003", {"source": "mosaic"}, False),
+    ("vtrain-single-0010", {"source": "vtrain-single"}, False),
+    ("vtrain-single-0011", {"source": "vtrain-single"}, True),
+    ("korth-003", {"source": "korth", "model": "gpt3-175b"}, True),
+    ("korth-004", {"source": "korth", "model": "gpt-1t"}, False),
+])
+def test_rows_that_no_fit_has_seen(row: str, groups: dict[str, str], held: bool) -> None:
+    """Halves of a source by their numbers, and models by their names."""
+    found = scored(row, "step_time_s", 2.0, 2.2, {**GROUPS, **groups})
+    assert held_out(found) is held

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command(name="validate")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--by", default="source", type=click.Choice(["device", "source", "runtime",
-                                                           "workload"]),
+                                                           "workload", "model"]),
               help="What to group errors by.", show_default=True)
 @click.option("--worst", "count", default=10, show_default=True, help="How many bad rows to show.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write all rows as an Arrow table.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-_GROUPS = ("device", "source", "runtime", "workload")
+_GROUPS = ("device", "source", "runtime", "workload", "model")
 
 
 def table(rows: Sequence[Any]) -> pa.Table:

@@ -15,7 +15,7 @@ from llamasim.validate.score import Scored
 
 def held_out(row: Scored) -> bool:
     """Whether no fitted figure has seen a row."""
-    return any(matches(entry["when"], row.groups) for entry in _entries())
+    return any(matches(entry["when"], {**row.groups, "row": row.row}) for entry in _entries())
 
 
 @cache

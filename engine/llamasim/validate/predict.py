@@ -138,13 +138,14 @@ def lacking_of(trace: Trace) -> str:
 
 def groups_of(row: Row) -> dict[str, str]:
     """Return what a row belongs to: its device, its source (its id without the number), its
-    runtime and what kind of job it is.
+    runtime, its model and what kind of job it is.
     """
     texts = row.texts
     return {
         "device": texts.get("device", ""), "source": row.id.rpartition("-")[0],
         "runtime": texts.get("runtime", ""),
         "workload": texts.get("workload", texts.get("finetune", "") or "pre-training"),
+        "model": texts.get("model", ""),
     }
 
 

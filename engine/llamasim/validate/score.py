@@ -18,7 +18,7 @@ class Scored:
     Attributes:
         error: predicted / measured - 1; 1 for what ran in reality and is predicted not to fit.
         reason: why a row is infeasible or unsupported.
-        groups: what the row belongs to: its device, source, runtime and workload.
+        groups: what the row belongs to: its device, source, runtime, workload and model.
 
     """
 

@@ -103,7 +103,7 @@ def _effect(task: tuple[Fit, Sequence[tuple[Kind, Row]]]) -> Effect | None:
 
 def _predicted(rows: Sequence[tuple[Kind, Row]], fit: Fit, factor: float) -> Iterator[Scored]:
     value = fit.value * factor
-    change = partial(_changed, fit=fit, value=value)
+    change = partial(changed, fit=fit, value=value)
     predictors: dict[Kind, Predictor] = {}
     for kind, row in rows:
         if kind == "collectives":
@@ -116,7 +116,10 @@ def _predicted(rows: Sequence[tuple[Kind, Row]], fit: Fit, factor: float) -> Ite
         yield from predictor.training(row) if kind == "training" else predictor.inference(row)
 
 
-def _changed(scenario: Scenario, fit: Fit, value: float) -> Scenario:
+def changed(scenario: Scenario, fit: Fit, value: float) -> Scenario:
+    """Return a scenario with another value of a fitted figure, where it is its device's, its
+    runtime's or a link's.
+    """
     cluster, runtime = scenario.cluster, scenario.runtime
     if fit.kind == "runtimes":
         if runtime.id != fit.owner:
