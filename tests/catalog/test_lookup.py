@@ -98,7 +98,7 @@ def test_one_run_opens_few_files() -> None:
         "import sys; from llamasim import catalog; from llamasim.catalog import files;"
         "d = catalog.get_device('h100'); catalog.get_model('llama-3.1-405b');"
         "catalog.get_fabric(d.peer); catalog.get_host(d.host);"
-        "heavy = {'numpy', 'pyarrow'} & {*sys.modules};"
+        "heavy = {'numpy', 'pyarrow', 'simpy'} & {*sys.modules};"
         "print(files._text.cache_info().currsize, len(heavy))"
     )
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = {"pyarrow", "numpy", "duckdb", "pygls", "lsprotocol"}
+HEAVY = {"pyarrow", "simpy", "numpy", "duckdb", "pygls", "lsprotocol"}
 
 
 def _imported(*args: str) -> set[str]:

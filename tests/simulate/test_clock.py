@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from typing import Any
+
+import simpy
+
 from llamasim.simulate.clock import Clock, Process, Signal
 
 
@@ -75,3 +80,21 @@ def test_what_is_early_happens_before_all_else_of_its_moment() -> None:
     clock.at(0.5, seen.append, "before")
     clock.run()
     assert seen == ["before", "first", "second", "late"]
+
+
+def test_processes_and_resources_of_simpy_live_in_the_same_time() -> None:
+    """Two users of one link hold it for 2 s each, while a lean event falls between them."""
+    clock, seen = Clock(), []
+    link = simpy.Resource(clock, capacity=1)
+
+    def user(name: str) -> Generator[simpy.Event, Any, None]:
+        with link.request() as turn:
+            yield turn
+            yield clock.timeout(2.0)
+            seen.append((name, clock.now))
+
+    clock.process(user("first"))
+    clock.process(user("second"))
+    clock.call(3.0, lambda name: seen.append((name, clock.now)), "lean")
+    clock.run()
+    assert seen == [("first", 2.0), ("lean", 3.0), ("second", 4.0)]

@@ -1,8 +1,10 @@
-"""Simulated time: what happens when, and processes that wait for it.
+"""Simulated time: a SimPy environment with lean events.
 
-A step of a deep pipeline has hundreds of thousands of events, each a few microseconds of a general
-simulator's time. This one knows moments, delays and signals, nothing else. What happens at one
-moment happens in the order in which it was asked for, so a run repeats to the bit.
+A step of a deep pipeline has hundreds of thousands of events, each a few microseconds as a SimPy
+process would have it: a timeout, its list of callbacks, the generator that it wakes. What is asked
+of `call` and `at` is one small event of SimPy's queue instead, and `start` drives a generator by
+such events. Ordinary events, timeouts, processes and resources of SimPy go between them. What
+happens at one moment happens in the order in which it was asked for, so a run repeats to the bit.
 """
 
 from __future__ import annotations
@@ -11,39 +13,44 @@ from collections.abc import Callable, Generator
 from heapq import heappop, heappush
 from typing import Any
 
+from simpy.core import EmptySchedule, Environment, SimTime
+from simpy.events import NORMAL, URGENT, Event
+
 #: A process yields a delay in seconds, or a signal that it waits for; of a signal it is sent the
 #: value.
 Process = Generator["float | Signal", Any, None]
-#: Puts what is asked for `early` before all else of its moment.
-_EARLY = 1 << 60
 
 
-class Clock:
+class _Call(Event):
+    """An event that calls one function with a value."""
+
+    __slots__ = ("given", "what")
+
+    def __init__(self, what: Callable[[Any], None], given: Any) -> None:
+        self.what, self.given = what, given
+
+
+class Clock(Environment):
     """The time, and what is still to happen."""
 
-    __slots__ = ("_count", "_queue", "now")
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._queue: list[tuple[float, int, Callable[[Any], None], Any]] = []
-        self._count = 0
+    #: As SimPy's, without the cost of a property.
+    now: float = 0.0
 
     def call(self, delay: float, what: Callable[[Any], None], value: Any) -> None:
         """Call `what` with a value after a delay."""
-        self._count += 1
-        heappush(self._queue, (self.now + delay, self._count, what, value))
+        heappush(self._queue, (self.now + delay, NORMAL, next(self._eid), _Call(what, value)))
 
     def at(
         self, when: float, what: Callable[[Any], None], value: Any = None, *, early: bool = False
     ) -> None:
         """Call `what` with a value at a moment, now if it is past; `early` ones before others."""
-        self._count += 1
-        order = self._count - _EARLY if early else self._count
-        heappush(self._queue, (max(when, self.now), order, what, value))
+        order = URGENT if early else NORMAL
+        when = max(when, self.now)
+        heappush(self._queue, (when, order, next(self._eid), _Call(what, value)))
 
     def start(self, process: Process) -> None:
         """Begin a process now."""
-        send, queue = process.send, self._queue
+        send, queue, number = process.send, self._queue, self._eid
 
         def resume(value: Any) -> None:
             try:
@@ -53,19 +60,48 @@ class Clock:
             if isinstance(wanted, Signal):
                 wanted.wait(resume)
             else:
-                self._count += 1
-                heappush(queue, (self.now + wanted, self._count, resume, None))
+                heappush(queue, (self.now + wanted, NORMAL, next(number), _Call(resume, None)))
 
         self.call(0.0, resume, None)
 
-    def run(self, until: float = float("inf")) -> None:
-        """Let everything happen that is asked for, up to a moment, and stand there."""
+    def step(self) -> None:
+        """Let the next thing happen.
+
+        Raises:
+            EmptySchedule: there is none.
+
+        """
         queue = self._queue
-        while queue and queue[0][0] <= until:
-            self.now, _, what, value = heappop(queue)
-            what(value)
-        if until < float("inf"):
-            self.now = until
+        if not queue:
+            raise EmptySchedule
+        event = queue[0][3]
+        if type(event) is not _Call:
+            self.now = queue[0][0]
+            super().step()
+            return
+        self.now = self._now = heappop(queue)[0]
+        event.what(event.given)
+
+    def go(self, events: int) -> bool:
+        """Let so many things happen; return whether there are more."""
+        while self._queue and events > 0:
+            events -= 1
+            self.step()
+        return bool(self._queue)
+
+    def run(self, until: SimTime | Event | None = None) -> Any:
+        """Let everything happen that is asked for, or all that is before a moment or an event."""
+        if until is not None:
+            return super().run(until)
+        queue = self._queue
+        while queue:
+            event = queue[0][3]
+            if type(event) is _Call:
+                self.now = self._now = heappop(queue)[0]
+                event.what(event.given)
+            else:
+                self.step()
+        return None
 
 
 class Signal:
