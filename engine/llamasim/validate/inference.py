@@ -12,7 +12,7 @@ from llamasim.catalog.specs import Device, Fabric, Model
 from llamasim.diagnostics import Source, Span
 from llamasim.scenario.spec import Arrivals, Cluster, Length, Scenario, Use, Workload
 from llamasim.simulate.trace import Trace
-from llamasim.validate.cluster import UnsupportedError, host_of, runtime_of
+from llamasim.validate.cluster import UnsupportedError, device_of, host_of, runtime_of
 from llamasim.validate.files import Row
 from llamasim.validate.mapping import Mapped, Mapping
 
@@ -42,6 +42,18 @@ def inference_scenario(row: Row, mapping: Mapping) -> Scenario:
     )
 
 
+def queued(row: Row, mapping: Mapping, scenario: Scenario) -> Scenario | None:
+    """Return a batch as a server's requests, all there at once, where its program keeps those
+    waiting that do not fit; None where it does not, or serves already.
+    """
+    columns = mapping.apply(row).columns
+    if scenario.workload.arrivals is not None or columns.get("queues") != "1":
+        return None
+    arrivals = Arrivals("batch", scenario.workload.batch)
+    return attrs.evolve(
+        scenario, workload=attrs.evolve(scenario.workload, arrivals=arrivals, batch=1))
+
+
 def _uses(mapped: Mapped, name: str) -> tuple[Use, ...]:
     span = Span(Source(name, ""), 1, 1, 1, 1)
     return tuple(Use(t.rsplit(".", 1)[-1], t, args, span, scope=mapped.scopes.get(t))
@@ -60,9 +72,7 @@ def cluster_of(columns: Map[str, str]) -> Cluster:
         UnsupportedError: the device is not known, or its host or links are not.
 
     """
-    device = catalog.get_device(columns["device"])
-    if device is None:
-        raise UnsupportedError(f"no device `{columns['device']}` in the catalog")
+    device = device_of(columns)
     count, cores = _whole(columns, "n_devices"), _whole(columns, "cores")
     if cores > count:
         device, count = _core(device, cores / count), cores

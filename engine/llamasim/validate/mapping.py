@@ -1,8 +1,9 @@
 """From a row's columns to techniques and their parameters, as a data file says.
 
-The file has tables in order: `default` fills blanks with what a runtime does when nothing is said,
-`note` reads a pattern in the free text into a column of its own, `refuse` names rows that cannot be
-expressed, `use` gives techniques. Each applies to the rows that its `when` describes.
+The file has tables in order: `spelling` turns other spellings of names into those of the catalog,
+`note` reads a pattern in the free text into a column of its own, `default` fills blanks with what a
+runtime does when nothing is said, `refuse` names rows that cannot be expressed, `use` gives
+techniques. Each applies to the rows that its `when` describes.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Mapping:
 
     def apply(self, row: Row) -> Mapped:
         """Return what a row comes to."""
-        columns = dict(row.texts)
+        columns = self._spelled(row.texts)
         for entry in self._entries("note"):
             text = " ".join(columns.get(c, "") for c in ("notes", "source", "finetune"))
             if matches(entry.get("when", {}), columns):
@@ -70,6 +71,28 @@ class Mapping:
         }
         scopes = {e["technique"]: str(e["scope"]) for e in used if "scope" in e}
         return Mapped(columns, uses, scopes=scopes)
+
+    def _spelled(self, texts: Map[str, str]) -> dict[str, str]:
+        """Return columns with names as the catalog and the tables spell them.
+
+        A pattern that is found gives its column a `value`, or has `becomes` put in its place; its
+        named groups fill columns of their names. After a `value` a column is settled.
+        """
+        columns, settled = dict(texts), set[str]()
+        for entry in self._entries("spelling"):
+            name = entry["column"]
+            found = re.search(entry["pattern"], columns.get(name, ""), re.IGNORECASE)
+            if name in settled or not found or not columns.get(name):
+                continue
+            columns |= {k: v for k, v in found.groupdict().items() if v and not columns.get(k)}
+            if "value" in entry:
+                settled.add(name)
+                columns[name] = found.expand(entry["value"])
+            else:
+                columns[name] = re.sub(
+                    entry["pattern"], entry["becomes"], columns[name], flags=re.IGNORECASE
+                ).strip(" -_,")
+        return columns
 
     def _entries(self, name: str) -> Iterable[Map[str, Any]]:
         found: Iterable[Map[str, Any]] = self.tables.get(name, ())

@@ -21,7 +21,7 @@ from llamasim.simulate.memory import measures
 from llamasim.simulate.trace import Trace
 from llamasim.validate.cluster import UnsupportedError
 from llamasim.validate.files import Row
-from llamasim.validate.inference import inference_scenario, outcomes
+from llamasim.validate.inference import inference_scenario, outcomes, queued
 from llamasim.validate.mapping import Mapping
 from llamasim.validate.score import Scored, scored
 from llamasim.validate.training import memory_measure, training_scenario
@@ -76,7 +76,11 @@ class Predictor:
             yield Scored(row.id, metric, 0.0, None, None, "unsupported", reason, groups)
             return
         try:
-            found, lacking = self._outcomes(self.change(inference_scenario(row, self.mapping)))
+            scenario = self.change(inference_scenario(row, self.mapping))
+            found, lacking = self._outcomes(scenario)
+            waiting = queued(row, self.mapping, scenario) if lacking else None
+            if waiting is not None:
+                found, lacking = self._outcomes(waiting)
             if metric not in found:
                 raise UnsupportedError(f"this workload has no `{metric}`")
         except UnsupportedError as error:
