@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from llamasim.cli.support import headline, read_with_warnings, results_folder, say, stop
+from llamasim.cli.support import (
+    headline,
+    read_with_warnings,
+    results_folder,
+    say,
+    stop,
+    unfinished,
+)
 from llamasim.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
+    from llamasim.plan.spec import Plan
     from llamasim.scenario.spec import Scenario
     from llamasim.simulate.trace import Trace
 
@@ -26,6 +34,8 @@ if TYPE_CHECKING:
 @click.option("--format", "kind", type=click.Choice(["ipc", "parquet"]), default="ipc",
               show_default=True, help="Arrow IPC or Parquet.")
 @click.option("--rules", multiple=True, metavar="DIR", help="Further folder of rule files.")
+@click.option("--resume", is_flag=True,
+              help="Go on where the same run was stopped, from results/<scenario>.unfinished.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a scenario.")
 def command(
     scenarios: tuple[str, ...],
@@ -33,18 +43,20 @@ def command(
     out: Path,
     kind: str,
     rules: tuple[str, ...],
+    resume: bool,
     as_json: bool,
 ) -> None:
     """Simulate SCENARIOS (files, or names of shipped ones) and print what they come to.
 
-    Tables go to results/<scenario>/; several scenarios are compared side by side.
+    Tables go to results/<scenario>/; several scenarios are compared side by side. A server's run
+    that Ctrl-C stops keeps its state, and goes on with --resume.
     """
     rows: list[dict[str, Any]] = []
     read = [read_with_warnings(text, overrides, rules, as_json=as_json) for text in scenarios]
     folders = [results_folder(out, scenario.name) for scenario, _ in read]
     stop(_twice(scenarios, folders), as_json=as_json)
     for (scenario, said), folder in zip(read, folders, strict=True):
-        rows.append(_one(scenario, said, folder, kind, as_json=as_json))
+        rows.append(_one(scenario, said, folder, kind, resume=resume, as_json=as_json))
     if as_json:
         click.echo(json.dumps(rows[0] if len(rows) == 1 else rows, indent=2, allow_nan=False))
     elif len(rows) > 1:
@@ -54,7 +66,8 @@ def command(
 
 
 def _one(
-    scenario: Scenario, said: list[Diagnostic], folder: Path, kind: str, *, as_json: bool
+    scenario: Scenario, said: list[Diagnostic], folder: Path, kind: str, *, resume: bool,
+    as_json: bool,
 ) -> dict[str, Any]:
     from llamasim.plan import compile_plan
 
@@ -63,13 +76,13 @@ def _one(
     assert plan is not None
     if not as_json:
         say(more)
-    from llamasim.simulate import run
     from llamasim.tables import tabulate, write
 
-    trace = run(plan, scenario)
+    trace = _simulated(plan, scenario, folder, resume=resume, as_json=as_json)
     tables = tabulate(trace)
     try:
         write(tables, folder, "parquet" if kind == "parquet" else "ipc")
+        unfinished(folder).unlink(missing_ok=True)
     except OSError as error:
         stop([_unwritable(folder, error)], as_json=as_json)
     ways = _ways_out(scenario, trace)
@@ -81,6 +94,42 @@ def _one(
     first = "ops" if tables["ops"].num_rows else "requests"
     click.echo(f"{text}\n\nTables: {folder}/ (`llamasim show {folder} {first}`)\n")
     return {"summary": tables["summary"].to_pylist()[0]}
+
+
+def _simulated(
+    plan: Plan, scenario: Scenario, folder: Path, *, resume: bool, as_json: bool
+) -> Trace:
+    from llamasim.simulate import run
+
+    if not scenario.workload.serving:
+        return run(plan, scenario)
+    from llamasim.cli.progress import Interrupted, Progress
+    from llamasim.simulate.unfinished import Unfit
+
+    assert scenario.workload.arrivals is not None
+    total = scenario.workload.arrivals.requests
+    progress = Progress(unfinished(folder), total, shows=not as_json, resume=resume)
+    try:
+        with progress:
+            return run(plan, scenario, progress)
+    except Interrupted:
+        click.echo(
+            f"interrupted: {progress.come:,} of {total:,} requests had come. No tables were "
+            f"written; with --resume the same\ncommand goes on from {progress.path}", err=True)
+        raise SystemExit(130) from None
+    except Unfit as error:
+        said = _other_run(progress.path, str(error))
+    except OSError as error:
+        said = _unwritable(progress.path, error)
+    stop([said], as_json=as_json)
+    raise AssertionError("an error stops")
+
+
+def _other_run(path: Path, why: str) -> Diagnostic:
+    return Diagnostic(
+        "E0723", f"{path} is no state that this run could go on from", why=why,
+        help=("run it without --resume, from the beginning",),
+    )
 
 
 def _ways_out(scenario: Scenario, trace: Trace) -> tuple[str, ...]:

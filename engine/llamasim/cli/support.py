@@ -120,6 +120,11 @@ def results_folder(out: Path, name: str) -> Path:
     return out / (re.sub(r"[^\w.+-]+", "-", name).lstrip(".") or "scenario")
 
 
+def unfinished(folder: Path) -> Path:
+    """Return where the state of a run is kept whose results would go to a folder."""
+    return folder.with_name(folder.name + ".unfinished")
+
+
 def rule_files(paths: Iterable[Path]) -> list[Path]:
     """Return files as given, and of folders the rule files below them; a folder without any ends
     the command, because whoever names one expects something to be done.

@@ -27,6 +27,10 @@ class Stream:
     output: Ints
     group: Ints
 
+    def columns(self) -> tuple[Floats | Ints, ...]:
+        """Return all that is known of the requests."""
+        return self.time, self.prompt, self.output, self.group
+
 
 def draw(workload: Workload, seed: int) -> Stream:
     """Return the requests of a workload with arrivals."""

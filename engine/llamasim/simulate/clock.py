@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from heapq import heappop, heappush
+from itertools import count
 from typing import Any
 
 from simpy.core import EmptySchedule, Environment, SimTime
@@ -47,6 +48,24 @@ class Clock(Environment):
         order = URGENT if early else NORMAL
         when = max(when, self.now)
         heappush(self._queue, (when, order, next(self._eid), _Call(what, value)))
+
+    def __getstate__(self) -> tuple[float, list[tuple[Any, ...]]]:
+        """Return the time and the calls to come; a clock with other events has no such state."""
+        calls: list[tuple[Any, ...]] = []
+        for *head, event in self._queue:
+            if type(event) is not _Call:
+                raise TypeError(f"{event} cannot be kept")
+            calls.append((*head, event.what, event.given))
+        return self.now, calls
+
+    def __setstate__(self, state: tuple[float, list[tuple[Any, ...]]]) -> None:
+        """Go on from a state."""
+        now, calls = state
+        Environment.__init__(self, now)
+        self.now = now
+        for when, order, number, what, given in calls:
+            self._queue.append((when, order, number, _Call(what, given)))
+        self._eid = count(max((c[2] for c in calls), default=-1) + 1)
 
     def start(self, process: Process) -> None:
         """Begin a process now."""

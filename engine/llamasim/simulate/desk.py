@@ -18,8 +18,8 @@ class Book:
     """Times of all requests; -1 where something has not happened.
 
     Attributes:
-        gaps: (seconds, how many) of waits for a further token that no decode step alone explains;
-            less than none of a step that such a wait was part of.
+        gaps: seconds of waits for a further token that no decode step alone explains, and `often`,
+            how many there were of each; less than none of a step that such a wait was part of.
 
     """
 
@@ -32,7 +32,13 @@ class Book:
     preemptions: array[int]
     cached: array[int]
     rejections: list[Rejection] = attrs.Factory(list)
-    gaps: list[tuple[float, int]] = attrs.Factory(list)
+    gaps: array[float] = attrs.Factory(lambda: array("d"))
+    often: array[int] = attrs.Factory(lambda: array("i"))
+
+    def waited(self, seconds: float, often: int) -> None:
+        """Note a wait for a further token."""
+        self.gaps.append(seconds)
+        self.often.append(often)
 
     @staticmethod
     def of(stream: Stream) -> Book:
@@ -151,26 +157,26 @@ class Desk:
 # --- routes ------------------------------------------------------------------------------------
 
 
-def in_turn() -> Route:
-    """Return a route that gives each server a request in turn."""
-    last = -1
+@attrs.define(eq=False)
+class InTurn:
+    """Gives each server a request in turn."""
 
-    def route(_: int, servers: list[Serves]) -> int:
-        nonlocal last
-        last = (last + 1) % len(servers)
-        return last
+    last: int = -1
 
-    return route
+    def __call__(self, request: int, servers: list[Serves]) -> int:
+        """Return the next server."""
+        self.last = (self.last + 1) % len(servers)
+        return self.last
 
 
-def least_outstanding() -> Route:
-    """Return a route to the server with the fewest requests; the first of several."""
+@attrs.define(eq=False)
+class LeastOutstanding:
+    """Gives the server with the fewest requests the next one; the first of several."""
 
-    def route(_: int, servers: list[Serves]) -> int:
+    def __call__(self, request: int, servers: list[Serves]) -> int:
+        """Return that server."""
         counts = [s.outstanding for s in servers]
         return counts.index(min(counts))
-
-    return route
 
 
 #: Requests by which, and times by which, the busiest server may exceed the least busy one before
@@ -178,13 +184,15 @@ def least_outstanding() -> Route:
 LEAD, TIMES, MATCH = 32, 1.5, 0.5
 
 
-def by_prefix() -> Route:
-    """Return a route to where most of a prompt is cached, if much of it is and loads are even.
+@attrs.define(eq=False)
+class ByMatch:
+    """Prefers the server that has most of what a request needs, if it has much and loads are even.
 
     After SGLang's router: the longest match while loads are even, else the least busy server.
     """
 
-    def route(request: int, servers: list[Serves]) -> int:
+    def __call__(self, request: int, servers: list[Serves]) -> int:
+        """Return that server."""
         counts = [s.outstanding for s in servers]
         least, most = min(counts), max(counts)
         if most - least <= LEAD or most <= TIMES * least:
@@ -194,11 +202,9 @@ def by_prefix() -> Route:
                 return min((c, n) for n, c in enumerate(counts) if matches[n] == best)[1]
         return counts.index(least)
 
-    return route
-
 
 ROUTES: dict[str, Callable[[], Route]] = {
-    "round_robin": in_turn, "least_outstanding": least_outstanding, "prefix": by_prefix,
+    "round_robin": InTurn, "least_outstanding": LeastOutstanding, "prefix": ByMatch,
 }
 
 

@@ -32,6 +32,14 @@ class Shop:
     costs: StepCosts
     stream: Stream
     coalesce: bool
+    #: What prompts share, where servers keep beginnings.
+    parts: Callable[[int], Parts] | None = attrs.field(init=False)
+
+    @parts.default
+    def _(self) -> Callable[[int], Parts] | None:
+        if self.plan.schedule.cache != "prefix":
+            return None
+        return parts_of(self.stream, self.scenario, self.space.block)
 
     def limits(self, *, loaded: bool = False, hands_over: bool = False) -> Limits:
         """Return the policy of one server."""
@@ -57,15 +65,15 @@ class Shop:
                             bytes_fixed=size)
         return comm_cost(work, StepShape.of(1, 1), machine).seconds
 
-    def cache(self, parts: Callable[[int], Parts] | None) -> Cache:
-        """Return one server's cache; with `parts`, beginnings of prompts share it."""
+    def cache(self, *, prefixes: bool) -> Cache:
+        """Return one server's cache; with `prefixes`, beginnings of prompts share it."""
         schedule, space = self.plan.schedule, self.space
         reserve = (schedule.admission == "batch" or schedule.cache == "contiguous"
                    or schedule.reserve != "grown" or schedule.tokens_out != 1)
-        prefixes = Prefixes(space.block, parts) if parts is not None else None
+        kept = Prefixes(space.block, self.parts) if self.parts and prefixes else None
         context = self.scenario.workload.sequence if schedule.reserve == "context" else 0
         return Cache(space.blocks // len(self.plan.ranks), space.block, schedule.tokens_out,
-                     reserve=reserve, context=context, prefixes=prefixes)
+                     reserve=reserve, context=context, prefixes=kept)
 
     def servers(
         self, clock: Clock, replicas: int, *, loaded: bool = False, hands_over: bool = False
@@ -75,15 +83,13 @@ class Shop:
         A replica of several stages runs as many batches at once, one in each stage: each is a
         server of its own with its share of the cache.
         """
-        found, parts = [], None
-        if self.plan.schedule.cache == "prefix" and not loaded:
-            parts = parts_of(self.stream, self.scenario, self.space.block)
-        for _ in range(replicas):
-            lanes = Lanes()
+        found = []
+        for number in range(replicas):
+            lanes = Lanes(number)
             for _ in self.plan.ranks:
                 server = Server(
-                    self.limits(loaded=loaded, hands_over=hands_over), self.cache(parts), clock,
-                    self.costs, lanes,
+                    self.limits(loaded=loaded, hands_over=hands_over),
+                    self.cache(prefixes=not loaded), clock, self.costs, lanes,
                 )
                 lanes.servers.append(server)
                 found.append(server)
@@ -103,6 +109,10 @@ class Floor:
         """Serve until no request is left."""
         self.desk.start()
         self.clock.run()
+
+    def come(self) -> int:
+        """Return the requests that have come so far."""
+        return self.desk.at + sum(s.fed for s in self.servers)
 
 
 def floor_of(shop: Shop, book: Book) -> Floor:
@@ -170,18 +180,17 @@ class Handover:
 
     def send(self, request: int, server: Server, now: float) -> None:
         """Send a request's cache on as soon as the link is free."""
-        lane = id(server.lanes)
+        lane = server.lanes.number
         prompt = server.desk.book.prompt[request]
         end = max(now, self._free.get(lane, 0.0)) + self._time(prompt)
         self.sent += end - now
         self._free[lane] = end
+        self.clock.at(end, self._arrive, (request, server))
 
-        def arrive(_: object) -> None:
-            server.release(request, end)
-            number = self._route(request, self.servers)
-            self.servers[number].submit(request, end)
-
-        self.clock.at(end, arrive)
+    def _arrive(self, sent: tuple[int, Server]) -> None:
+        (request, server), now = sent, self.clock.now
+        server.release(request, now)
+        self.servers[self._route(request, self.servers)].submit(request, now)
 
     def _time(self, prompt: int) -> float:
         """Return the seconds in which a prompt's cache passes from one replica to another."""

@@ -215,7 +215,7 @@ class Roster:
             self._move(blocks)
             self._running[request] = None
             self._decode(request, length, left)
-            self.book.gaps.append((self.now - self._last_token.pop(request), 1))
+            self.book.waited(self.now - self._last_token.pop(request), 1)
 
     def _move(self, blocks: int) -> None:
         seconds = blocks * self.limits.swap_block_s

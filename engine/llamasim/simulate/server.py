@@ -18,11 +18,15 @@ from llamasim.simulate.roster import Roster
 from llamasim.simulate.rows import PACKED, IterationRows
 from llamasim.simulate.stepcost import Reading, StepCosts
 
+#: Iterations that a server goes through by itself before others have their turn.
+ALONE = 256
+
 
 @attrs.define(eq=False)
 class Lanes:
-    """Servers that share the stages of one replica; `busy` of them have a batch."""
+    """Servers that share the stages of a replica, which has a number; `busy` have a batch."""
 
+    number: int
     servers: list[Server] = attrs.Factory(list)
     busy: int = 0
 
@@ -172,12 +176,14 @@ class Server(Roster):
     def _go(self, *, working: bool) -> None:
         """Begin the next iteration; where nothing can come between, go through all of them."""
         self._event, self._inside = 0, True
+        left = ALONE
         while self._next(working):
-            if not self.alone:
+            if not self.alone or not left:
                 self._expect(self._begin + self._extra + self._seconds, self._ended)
                 break
             self._end()
             working = True
+            left -= 1
         self._inside = False
 
     def _next(self, working: bool) -> bool:
@@ -289,7 +295,8 @@ class Server(Roster):
         before, left = 0, sum(seconds for _, seconds in self._stalls)
         for count, seconds in self._stalls:
             if count > before:
-                self.book.gaps += ((step, before - count), (left + step, count - before))
+                self.book.waited(step, before - count)
+                self.book.waited(left + step, count - before)
             before, left = count, left - seconds
         self._stalls.clear()
 
@@ -333,7 +340,7 @@ class Server(Roster):
         if self._last_token:
             last = self._last_token.pop(request, None)
             if last is not None:
-                book.gaps.append((now - last, 1))
+                book.waited(now - last, 1)
         if self.handover is not None and book.output[request] > made + 1:
             del self._running[request]
             self.handover(request, self, now)

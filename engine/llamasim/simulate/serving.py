@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
@@ -22,25 +22,34 @@ from llamasim.simulate.stagework import StageWork
 from llamasim.simulate.stepcost import StepCosts
 from llamasim.simulate.trace import TASKS, Fit, Floats, Links, Requests, Service, Tasks, Trace
 
+if TYPE_CHECKING:
+    from llamasim.simulate.unfinished import Watch
+
 MIXED, PREFILL, DECODE = (TASKS.index(k) for k in ("mixed", "prefill", "decode"))
 #: Most points of the cache's curve that are kept.
 CURVE = 4096
 
 
-def serve(plan: Plan, scenario: Scenario, *, coalesce: bool = True) -> Trace:
+def serve(
+    plan: Plan, scenario: Scenario, *, coalesce: bool = True, watch: Watch | None = None
+) -> Trace:
     """Simulate requests from arrival to last token.
 
     A replica of several stages runs as many batches at once, one in each stage: each is a server of
-    its own with its share of the cache. `coalesce=False` takes decode steps one at a time.
+    its own with its share of the cache. `coalesce=False` takes decode steps one at a time. A
+    `watch` sees how far the run is and may end it.
+
+    Raises:
+        Unfit: what the watch wants to go on from is not a state of this run.
+
     """
     stream = draw(scenario.workload, scenario.seed)
     longest = float((stream.prompt + stream.output).max(initial=1))
     space = room(plan, scenario, _largest(plan), longest)
-    book = Book.of(stream)
     costs = StepCosts(StageWork.of(plan, scenario))
-    floor = floor_of(Shop(plan, scenario, space, costs, stream, coalesce), book)
-    floor.run()
-    servers = floor.servers
+    shop = Shop(plan, scenario, space, costs, stream, coalesce)
+    floor = _served(shop, watch)
+    book, servers = floor.desk.book, floor.servers
     levels = _levels(plan, scenario, servers, book, space, longest)
     makespan = max([0.0, *book.finished])
     return Trace(
@@ -57,6 +66,16 @@ def serve(plan: Plan, scenario: Scenario, *, coalesce: bool = True) -> Trace:
         rejected=tuple(book.rejections),
         service=_service(floor, book, makespan),
     )
+
+
+def _served(shop: Shop, watch: Watch | None) -> Floor:
+    if watch is not None:
+        from llamasim.simulate.unfinished import watched
+
+        return watched(lambda: floor_of(shop, Book.of(shop.stream)), shop, watch)
+    floor = floor_of(shop, Book.of(shop.stream))
+    floor.run()
+    return floor
 
 
 def _largest(plan: Plan) -> StepShape:
@@ -134,7 +153,7 @@ def _requests(stream: Stream, book: Book) -> Requests:
 
 def _service(floor: Floor, book: Book, makespan: float) -> Service:
     servers, scaling = floor.servers, floor.desk.scaling
-    gaps = np.array([g for g, _ in book.gaps]), np.array([n for _, n in book.gaps], dtype=np.int32)
+    gaps = np.array(book.gaps, dtype=np.float64), np.array(book.often, dtype=np.int32)
     there = 1.0
     if scaling is not None and makespan > 0:
         most = len(servers) // scaling.lanes
