@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import attrs
 
@@ -12,6 +14,23 @@ from llamasim.techniques.applied import BlockFacts
 from llamasim.techniques.defaults import base_bits
 from llamasim.techniques.mesh import Mesh
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _once(method: Callable[Concatenate[Local, P], R]) -> Callable[Concatenate[Local, P], R]:
+    """Return a method that works out each size once: lowering asks for most of them many times."""
+    name = method.__name__
+
+    @wraps(method)
+    def asked(self: Local, *args: P.args, **kwargs: P.kwargs) -> R:
+        key = (name, *args, *kwargs.values())
+        if key not in self.known:
+            self.known[key] = method(self, *args, **kwargs)
+        return cast(R, self.known[key])
+
+    return cast(Callable[Concatenate["Local", P], R], asked)
+
 
 @attrs.frozen
 class Local:
@@ -20,6 +39,7 @@ class Local:
     Attributes:
         flows: placements by axis, for the phase at hand.
         pipeline: the axis whose members are at different layers, if any.
+        known: sizes that were asked for before.
 
     """
 
@@ -28,6 +48,8 @@ class Local:
     dtype: str
     flows: Mapping[str, Flow]
     pipeline: str | None = None
+    known: dict[tuple[object, ...], Any] = attrs.field(
+        init=False, eq=False, repr=False, factory=dict)
 
     @property
     def on_one_host(self) -> int:
@@ -38,6 +60,7 @@ class Local:
             count *= 1 if skipped else axis.group.per_node
         return count
 
+    @_once
     def bits(self, element: str, name: str) -> float:
         """Return the bits an element holds at rest, overhead included."""
         base = base_bits(self.facts.block, element, name, self.dtype)
@@ -47,6 +70,7 @@ class Local:
             return bits  # their kept share is in `elements`
         return bits * self.facts.number(element, name, "layout.elements", 1.0)
 
+    @_once
     def wire_bits(self, element: str, name: str) -> float:
         """Return the bits an element has on a link: at rest for gradients and weights, else the
         compute dtype's.
@@ -71,6 +95,7 @@ class Local:
 
     # --- weights and their like -------------------------------------------------------------
 
+    @_once
     def weight_dim(self, name: str, *dims: str) -> int:
         """Return the local size of the first of `dims` that a weight has; 1 if it has none."""
         for dim in self.facts.block.weights[name].dims:
@@ -78,6 +103,7 @@ class Local:
                 return dim.local(self.facts.ways("weight", name, dim.name, self.mesh))
         return 1
 
+    @_once
     def elements(self, element: str, name: str) -> float:
         """Return how many elements of a weight (or its gradient, or state) one device keeps."""
         count = 1.0
@@ -93,11 +119,13 @@ class Local:
 
     # --- activations -------------------------------------------------------------------------
 
+    @_once
     def features(self, name: str, *, without: str | None = None) -> float:
         """Return an activation's local features as it is stored (whole along one axis if asked)."""
         placements = {a: f.stored.get(name, "") for a, f in self.flows.items() if a != without}
         return self._features(name, placements)
 
+    @_once
     def features_used(self, index: int, name: str) -> float:
         """Return an activation's local features as a kernel reads it."""
         placements = {
@@ -117,6 +145,7 @@ class Local:
             ways *= self.mesh.size(axis) if placement == dim.name else 1
         return dim.local(ways)
 
+    @_once
     def rows(self, name: str, *, without: str | None = None) -> float:
         """Return the share of a step's tokens that one device keeps of an activation."""
         share = 1.0
@@ -125,6 +154,7 @@ class Local:
                 share /= self.mesh.size(axis)
         return share
 
+    @_once
     def rows_used(self, index: int, name: str) -> float:
         """Return the share of a step's tokens that a kernel reads of an activation."""
         share = 1.0
@@ -133,6 +163,7 @@ class Local:
             share /= self.mesh.size(axis) if held in TOKEN_DIMS else 1
         return share
 
+    @_once
     def bytes_per_token(self, name: str) -> float:
         """Return an activation's stored bytes for one token of the step."""
         return self.features(name) * self.rows(name) * self.bits("activation", name) / 8
@@ -146,6 +177,7 @@ class Local:
             bits *= facts.number("activation", name, "layout.elements", 1.0)
         return self.features(name) * self.rows(name) * bits / 8
 
+    @_once
     def cache_bytes(self, name: str, ranged: str | None = None) -> float:
         """Return one cached token's bytes of a part of the cache, in a range of tokens if named."""
         count = 1.0

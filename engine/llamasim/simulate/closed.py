@@ -25,7 +25,7 @@ from llamasim.simulate.timings import IN_FLIGHT
 from llamasim.units.many import Floats, Places
 
 #: Groups of micro-batches that a step is timed for before the rest is taken to add the same.
-SETTLED = 3
+SETTLED = 2
 #: Equal blocks of one task that are walked through before the rest is taken to add the same.
 WALKED = 6
 #: Most numbers of one array, so that a step stays in the processor's cache.
@@ -132,7 +132,7 @@ def settled(
     if chunks == 1:
         group = min(group, stages)
     more = int(np.lcm(group, reduce_every)) if reduce_every else group
-    least = SETTLED * group + (reduce_every if reduce_every else 0)
+    least = max(SETTLED * group, more)
     groups = (micro_batches - least) // more
     while groups > 1:
         short = micro_batches - groups * more

@@ -31,7 +31,7 @@ from llamasim.simulate.family import (
     together,
     update_of,
 )
-from llamasim.simulate.family_memory import Given, peaks, situations
+from llamasim.simulate.family_memory import Given, Layout, Table, peaks, situations
 from llamasim.simulate.orders import SPLIT
 from llamasim.simulate.trace import CATEGORIES
 from llamasim.techniques.apply import unfilled
@@ -40,8 +40,6 @@ from llamasim.techniques.stages import assign
 from llamasim.units.many import Floats, Places
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
-#: Numbers of the blocks of each chunk of each stage.
-Layout = tuple[tuple[tuple[int, ...], ...], ...]
 
 
 @attrs.frozen(eq=False)
@@ -96,38 +94,50 @@ def evaluate(
 ) -> Results:
     """Return step time and memory of many configurations of a training scenario.
 
+    With several global batches, each set of techniques is tried with each of them; the
+    configurations of the first set come first.
+
     Args:
         graph: the model.
         program: checked rules of every technique in `uses`.
         scenario: what the configurations share.
-        uses: techniques of each configuration.
-        batches: global batch of each; the scenario's where it is not given.
+        uses: sets of techniques.
+        batches: global batches; the scenario's where none are given.
 
     """
     machine = Machine.of(scenario)
-    results = Results.empty(len(uses))
-    given = np.full(len(uses), scenario.workload.global_batch) if batches is None else (
-        np.array(batches))
+    sizes = np.array(batches or (scenario.workload.global_batch,))
+    results = Results.empty(len(uses) * len(sizes))
     forms: dict[object, list[Members]] = {}
     for family in families(graph, program, scenario, uses):
-        _say(results, family)
+        _say(results, family, len(sizes))
         if isinstance(family, Family):
             for members in members_of(family, scenario, machine):
                 forms.setdefault(members.form, []).append(members)
     layouts: dict[object, list[Laid]] = {}
     for parts in forms.values():
-        for laid in _laid_out(together(parts), given, scenario, machine, results):
+        for laid in _laid_out(_with_batches(together(parts), sizes), scenario, machine, results):
             layouts.setdefault(laid.alike, []).append(laid)
     for alike in layouts.values():
         _time(alike, scenario, results)
     return results
 
 
-def _say(results: Results, family: Family | Refused) -> None:
+def _with_batches(members: Members, sizes: Places) -> Members:
+    """Return each configuration with each global batch."""
+    count = len(sizes)
+    found = chosen_of(members, np.repeat(np.arange(members.count), count))
+    numbers = found.numbers * count + np.tile(np.arange(count), members.count)
+    batches = np.tile(sizes, members.count).astype(np.float64)
+    counts = {**found.counts, "global_batch": batches}
+    return attrs.evolve(found, numbers=numbers, counts=counts)
+
+
+def _say(results: Results, family: Family | Refused, batches: int) -> None:
     said = Said(family.diagnostics) if isinstance(family, Refused) else (
         Said(family.warnings, family.claims, family.techniques))
     for number in family.members:
-        results.said[number] = said
+        results.said[number * batches : (number + 1) * batches] = [said] * batches
 
 
 @lru_cache(maxsize=4096)
@@ -153,36 +163,35 @@ _LAYOUT = ("stages", "chunks", "first", "last", "prefetch", "reduce_every")
 
 
 def _laid_out(
-    members: Members, batches: Places, scenario: Scenario, machine: Machine, results: Results
+    members: Members, scenario: Scenario, machine: Machine, results: Results
 ) -> Iterator[Laid]:
     """Note the memory of configurations of one form, and yield those that fit, by layout."""
     counts = members.counts
     unit = counts["replicas"] * counts["micro_batch"]
-    micro = batches[members.numbers] / unit
+    micro = counts["global_batch"] / unit
     rows = np.column_stack([*(counts[name] for name in _LAYOUT), micro])
     found, place = np.unique(rows, axis=0, return_inverse=True)
-    keys: dict[Key, list[int]] = {}
+    keys: dict[object, dict[Key, list[int]]] = {}
     left = np.zeros(len(found))
     for index, row in enumerate(found.tolist()):
         laid, left[index] = _key(members, row, results, members.numbers[place == index], scenario)
         if laid is not None:
-            keys.setdefault(laid, []).append(index)
-    for key, parts in keys.items():
-        chosen = np.flatnonzero(np.isin(place, parts))
+            keys.setdefault(laid.holds, {}).setdefault(laid, []).append(index)
+    for alike in keys.values():
+        chosen = np.flatnonzero(np.isin(place, [k for parts in alike.values() for k in parts]))
         here = chosen_of(members, chosen)
-        fits = _memory(here, key, scenario, results)
-        if fits.any():
-            kept = np.flatnonzero(fits)
-            those = chosen_of(here, kept)
-            batch = _batch(those, key, left[place[chosen[kept]]], scenario, machine)
-            yield Laid(those, key, batch)
+        fits = _memory(here, next(iter(alike)), scenario, results)
+        for key, parts in alike.items():
+            kept = np.flatnonzero(fits & np.isin(place[chosen], parts))
+            if len(kept):
+                those = chosen_of(here, kept)
+                batch = _batch(those, key, left[place[chosen[kept]]], scenario, machine)
+                yield Laid(those, key, batch)
 
 
 @attrs.frozen
 class Key:
-    """What steps that are timed together share; `held` as many micro-batches as tell what a stage
-    holds at most.
-    """
+    """What steps that are timed together share; `table` says what their stages hold."""
 
     pipeline: str
     layout: Layout
@@ -190,7 +199,12 @@ class Key:
     reduce_every: int
     micro_batches: int
     more: int
-    held: int
+    table: Table = attrs.field(eq=False, repr=False)
+
+    @property
+    def holds(self) -> object:
+        """What steps share that hold the same in memory."""
+        return self.pipeline, self.layout, self.prefetch, id(self.table)
 
 
 @attrs.frozen(eq=False)
@@ -231,27 +245,19 @@ def _key(
             results.said[number] = Said((refused,) if refused else ())
         return None, 0
     short, more, left = settled(pipeline, stages, chunks, int(micro), every)
-    held = short
-    if left and _differ(pipeline, stages, chunks, short, more, every):
-        held = int(micro)
-    return Key(pipeline, layout, prefetch, every, short, more, held), left
-
-
-def _differ(
-    pipeline: str, stages: int, chunks: int, short: int, more: int, every: int
-) -> bool:
-    """Whether a longer step holds more."""
-    one = situations(pipeline, stages, chunks, short, every)
-    return one != situations(pipeline, stages, chunks, short + more, every)
+    table = situations(pipeline, stages, chunks, short, every)
+    if left and any(short in s.kept for stage in table for s in stage):
+        # A stage that holds every micro-batch holds the more, the longer a step is.
+        table = situations(pipeline, stages, chunks, int(micro), every)
+    return Key(pipeline, layout, prefetch, every, short, more, table), left
 
 
 def _memory(
     members: Members, key: Key, scenario: Scenario, results: Results, rest: Floats | None = None
 ) -> Flags:
     found = peaks(Given(
-        members.blocks, members.shape, key.layout, key.pipeline, key.held, key.reduce_every,
-        key.prefetch, members.counts["static"],
-        np.stack([r.hidden for r in members.reduce]), rest, scenario,
+        members.blocks, members.shape, key.layout, key.pipeline, key.table, key.prefetch,
+        members.counts["static"], np.stack([r.hidden for r in members.reduce]), rest, scenario,
     ))
     numbers = members.numbers
     results.peak[numbers], results.allocated[numbers] = found.peak, found.allocated

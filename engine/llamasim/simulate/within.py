@@ -6,7 +6,7 @@ gradients come. Levels over time are kept task by task, so each task stands for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 import numpy as np
@@ -17,10 +17,17 @@ from llamasim.simulate.trace import Floats
 from llamasim.units.many import count_of, many, values_of
 
 
-def stacked(values: Sequence[float]) -> Floats:
-    """Return numbers as rows of a table, with a column for each configuration they stand for."""
-    count = max(map(count_of, values), default=1)
-    return np.stack([values_of(v, count) for v in values])
+def column(blocks: Sequence[BlockPlan], amount: Callable[[BlockPlan], float]) -> Floats:
+    """Return an amount of each block as a row of a table, with a column for each configuration that
+    the blocks stand for.
+    """
+    known = {id(b): b for b in blocks}
+    amounts = {key: amount(block) for key, block in known.items()}
+    count = max(map(count_of, amounts.values()), default=1)
+    table = np.stack([values_of(v, count) for v in amounts.values()])
+    place = {key: row for row, key in enumerate(amounts)}
+    rows: Floats = table[[place[id(b)] for b in blocks]]
+    return rows
 
 
 def at_most(tables: Sequence[Floats]) -> list[float]:
@@ -73,10 +80,10 @@ def forward_moment(blocks: list[BlockPlan], shape: StepShape, prefetch: int) -> 
     """Return the fullest moment of a forward pass."""
     if not blocks:
         return Moment()
-    saved = stacked([saved_of(b, shape) for b in blocks])
+    saved = column(blocks, lambda b: saved_of(b, shape))
     later = np.cumsum(saved, axis=0) - saved.sum(axis=0)
-    transient = stacked([forward_of(b, shape) for b in blocks])
-    gathered = _window(stacked([b.gathered_bytes for b in blocks]), prefetch)
+    transient = column(blocks, lambda b: forward_of(b, shape))
+    gathered = _window(column(blocks, lambda b: b.gathered_bytes), prefetch)
     return Moment(*at_most((later, transient, gathered)))
 
 
@@ -103,10 +110,10 @@ def backward_moment(
     if not blocks:
         return Moment()
     order = blocks[::-1]
-    saved = stacked([saved_of(b, shape) for b in order])
+    saved = column(order, lambda b: saved_of(b, shape))
     gone = saved - np.cumsum(saved, axis=0) if frees else np.zeros_like(saved)
-    transient = stacked([transient_of(b, shape) for b in order])
-    gathered = _window(stacked([b.gathered_bytes for b in order]), prefetch)
+    transient = column(order, lambda b: transient_of(b, shape))
+    gathered = _window(column(order, lambda b: b.gathered_bytes), prefetch)
     gradients = _gradients(order, place) if frees else np.zeros_like(saved)
     return Moment(*at_most((gone, transient, gathered, gradients)))
 
@@ -121,20 +128,17 @@ def _window(sizes: Floats, prefetch: int) -> Floats:
 
 def _gradients(order: list[BlockPlan], place: Round) -> Floats:
     """Return gradients beyond those before the task, at each block in the order of the pass."""
-    whole = stacked([b.grad_buffer_bytes for b in order])
+    whole = column(order, lambda b: b.grad_buffer_bytes)
     total = np.cumsum(whole, axis=0)
     made = total if place.opens else np.zeros_like(total)
     if place.closes:
         # Whole ones go as they are reduced; so many blocks' wait at once.
         late = np.zeros((IN_FLIGHT, total.shape[1]))
         made = made - np.concatenate((late, total))[: len(order)]
-    rest = stacked([
-        b.grad_bytes if b.grad_life == "step_end" and place.first else 0.0 for b in order
-    ])
-    here = stacked([b.grad_bytes if b.grad_life == "layer_end" else 0.0 for b in order])
-    here = here + stacked([
-        b.grad_work_bytes if b.grad_in_parts or (b.grad_life != "run" and not place.first) else 0.0
-        for b in order
-    ])
+    rest = column(order, lambda b: b.grad_bytes if b.grad_life == "step_end" and place.first
+                  else 0.0)
+    here = column(order, lambda b: b.grad_bytes if b.grad_life == "layer_end" else 0.0)
+    here = here + column(order, lambda b: b.grad_work_bytes if b.grad_in_parts or (
+        b.grad_life != "run" and not place.first) else 0.0)
     found: Floats = made + np.cumsum(rest, axis=0) + here
     return found

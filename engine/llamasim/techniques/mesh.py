@@ -51,6 +51,8 @@ class Mesh:
 
     axes: tuple[Axis, ...]
     by_name: Mapping[str, Axis] = attrs.field(init=False, eq=False, repr=False)
+    joined: dict[tuple[str, ...], Group] = attrs.field(
+        init=False, eq=False, repr=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "by_name", {a.name: a for a in self.axes})
@@ -77,6 +79,13 @@ class Mesh:
         """Return the devices along several axes together, one of each group along axes `beside`
         them that lie inside them.
         """
+        beside = tuple(beside)
+        key = (*names, "", label, "", *beside)
+        if key not in self.joined:
+            self.joined[key] = self._joint(names, label, beside)
+        return self.joined[key]
+
+    def _joint(self, names: Sequence[str], label: str, beside: Iterable[str]) -> Group:
         size = per_node = 1
         for name in names:
             found = self.by_name.get(name)

@@ -58,43 +58,43 @@ class Many:
 
     # --- arithmetic --------------------------------------------------------------------------
 
-    def __add__(self, other: object) -> Many:
-        return Many(self.values + _bare(other))
+    def __add__(self, other: Any) -> Many:
+        return Many(self.values + (other.values if type(other) is Many else other))
 
-    def __sub__(self, other: object) -> Many:
-        return Many(self.values - _bare(other))
+    def __sub__(self, other: Any) -> Many:
+        return Many(self.values - (other.values if type(other) is Many else other))
 
-    def __rsub__(self, other: object) -> Many:
-        return Many(_bare(other) - self.values)
+    def __rsub__(self, other: Any) -> Many:
+        return Many((other.values if type(other) is Many else other) - self.values)
 
-    def __mul__(self, other: object) -> Many:
-        return Many(self.values * _bare(other))
+    def __mul__(self, other: Any) -> Many:
+        return Many(self.values * (other.values if type(other) is Many else other))
 
     __radd__, __rmul__ = __add__, __mul__
 
-    def __truediv__(self, other: object) -> Many:
-        return Many(self.values / _bare(other))
+    def __truediv__(self, other: Any) -> Many:
+        return Many(self.values / (other.values if type(other) is Many else other))
 
-    def __rtruediv__(self, other: object) -> Many:
-        return Many(_bare(other) / self.values)
+    def __rtruediv__(self, other: Any) -> Many:
+        return Many((other.values if type(other) is Many else other) / self.values)
 
-    def __floordiv__(self, other: object) -> Many:
-        return Many(self.values // _bare(other))
+    def __floordiv__(self, other: Any) -> Many:
+        return Many(self.values // (other.values if type(other) is Many else other))
 
-    def __rfloordiv__(self, other: object) -> Many:
-        return Many(_bare(other) // self.values)
+    def __rfloordiv__(self, other: Any) -> Many:
+        return Many((other.values if type(other) is Many else other) // self.values)
 
-    def __mod__(self, other: object) -> Many:
-        return Many(self.values % _bare(other))
+    def __mod__(self, other: Any) -> Many:
+        return Many(self.values % (other.values if type(other) is Many else other))
 
-    def __rmod__(self, other: object) -> Many:
-        return Many(_bare(other) % self.values)
+    def __rmod__(self, other: Any) -> Many:
+        return Many((other.values if type(other) is Many else other) % self.values)
 
-    def __pow__(self, other: object) -> Many:
-        return Many(self.values ** _bare(other))
+    def __pow__(self, other: Any) -> Many:
+        return Many(self.values ** (other.values if type(other) is Many else other))
 
-    def __rpow__(self, other: object) -> Many:
-        return Many(_bare(other) ** self.values)
+    def __rpow__(self, other: Any) -> Many:
+        return Many((other.values if type(other) is Many else other) ** self.values)
 
     def __neg__(self) -> Many:
         return Many(-self.values)
