@@ -76,12 +76,14 @@ class Life:
     kept: tuple[str, ...]
     context: float
     _cut: Mapping[str, int] = attrs.field(init=False)
+    _on_chip: frozenset[str] = attrs.field(init=False)
     _last: dict[str, int] = attrs.field(init=False)
     _first: dict[str, int] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         steps = self.passes.steps
         self._cut = pieces(steps, self.passes.local)
+        self._on_chip = frozenset().union(*(s.on_chip for s in steps))
         self._last = {n: i for i, s in enumerate(steps) for n in s.inputs}
         self._first = {}
         for index in reversed(range(len(steps))):
@@ -204,7 +206,7 @@ class Life:
 
     def _sized(self, name: str, size: float) -> Size:
         local = self.passes.local
-        size *= local.stored("activation", name)
+        size *= 0.0 if name in self._on_chip else local.stored("activation", name)
         if local.facts.block.activations[name].per_context:
             return Size(0.0, size)
         return Size(size, 0.0)

@@ -20,6 +20,7 @@ class Step:
             ops is never in memory.
         saves: activations that its backward pass needs.
         quiet: activations that it need not read or write, because a fused neighbour hands them on.
+        on_chip: those of them that are never in memory, nor are their gradients.
         kernels: how many are launched: of fused products one in all.
 
     """
@@ -31,6 +32,7 @@ class Step:
     outputs: tuple[str, ...]
     saves: tuple[str, ...]
     quiet: frozenset[str] = frozenset()
+    on_chip: frozenset[str] = frozenset()
     kernels: float = 1.0
 
     @property
@@ -69,7 +71,9 @@ def _with_products(
     """
     inside = {op.name for op in group}
     made = {op.output for op in group}
-    leaving = {i for op in ops if op.name not in inside for i in op.inputs} | {facts.block.output}
+    leaving = {i for op in ops if op.name not in inside for i in op.inputs}
+    if facts.block.kind != "head" or facts.block.output not in facts.dropped:
+        leaving.add(facts.block.output)
     if training:
         leaving |= {s for op in ops for s in _saves(op, facts)} - facts.dropped
     steps: list[Step] = []
@@ -80,7 +84,8 @@ def _with_products(
         seen.update(op.inputs)
         step = _step([op], facts, ops)
         steps.append(attrs.evolve(
-            step, quiet=frozenset(kept_on_chip | handed_on), kernels=0.0 if steps else 1.0
+            step, quiet=frozenset(kept_on_chip | handed_on), on_chip=frozenset(kept_on_chip),
+            kernels=0.0 if steps else 1.0,
         ))
     return steps
 

@@ -31,7 +31,8 @@ class PlanEnv:
     `sum(weight.bytes)` and its like for grad, optimizer and kv_cache (a cached token's) are one
     device's totals over all blocks of all its stages; `device_bytes`, `host_bytes` and `disk_bytes`
     are what of it lies there. `layer.saved_bytes` is what the first layer keeps for its backward
-    pass (likewise `embed` and `head`). `max(stage.params)` are the parameters of the largest stage
+    pass (likewise `embed` and `head`), `layer.live_bytes` the most that lives at once inside it
+    then, what it keeps included. `max(stage.params)` are the parameters of the largest stage
     before sharding. `cached(4096 tok)` is the cache of a sequence of that length, `moved(dp)` what
     a device sends over an axis in a micro-batch or a decode step (`host` and `disk` are axes too),
     `flops(decode)` its arithmetic in a phase.
@@ -62,16 +63,24 @@ class PlanEnv:
         return self._names.get(path)
 
     def _block(self, which: str, attribute: str) -> Value | None:
-        if attribute not in _KEPT:
+        if attribute not in _KEPT and attribute != "live_bytes":
             return None
         shape = self._plan.step_shape
         block = next(
             b for b in self._plan.blocks if (b.layers if which == "layer" else b.name == which)
         )
-        kept = getattr(block, _KEPT[attribute]) * shape.tokens
+        if attribute == "live_bytes":
+            live = block.transient_per_token * shape.tokens
+            live += block.transient_per_pair * shape.full_pairs
+            return Quantity((live + self._kept(block)) * 8, DATA)
+        return Quantity(self._kept(block, attribute) * 8, DATA)
+
+    def _kept(self, block: BlockPlan, attribute: str = "saved_bytes") -> float:
+        shape = self._plan.step_shape
+        kept: float = getattr(block, _KEPT[attribute]) * shape.tokens
         if attribute == "saved_bytes":
             kept += block.saved_per_pair * shape.full_pairs + block.saved_fixed
-        return Quantity(kept * 8, DATA)
+        return kept
 
     def call(self, name: str, args: tuple[Expr, ...]) -> Value | None:
         """Answer sum, min, max and count over elements, and what only tests can ask."""
