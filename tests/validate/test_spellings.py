@@ -31,7 +31,8 @@ def spelled(column: str, text: str) -> str:
 @pytest.mark.parametrize(("text", "runtime"), [
     ("llama.cpp b3000", "llama.cpp"), ("llama.cpp (May 2024)", "llama.cpp"),
     ("llama.cpp b6500", "llama.cpp-2025"), ("llama-bench", "llama.cpp"), ("Ollama", "llama.cpp"),
-    ("ik_llama.cpp", "ik_llama.cpp"), ("vLLM 0.6.3", "vllm"), ("vllm-v0.9", "vllm"),
+    ("ik_llama.cpp", "ik_llama.cpp"), ("vLLM 0.6.3", "vllm-v0"), ("vLLM 0.19", "vllm"),
+    ("vllm-v0.9", "vllm"),
     ("TensorRT-LLM 0.14", "trt-llm"), ("trtllm", "trt-llm"), ("SGLang v0.4", "sglang"),
     ("LMDeploy", "lmdeploy-turbomind"), ("TGI 2.0", "tgi"), ("HF Transformers", "transformers"),
     ("nxd-inference/vllm", "nxd-inference"), ("optimum-habana+deepspeed",

@@ -18,6 +18,9 @@ from llamasim.validate.mapping import Mapped, Mapping
 
 #: Largest node that servers with NVIDIA or AMD devices have.
 _NODE = 8
+#: Metrics that a server's run has.
+SERVED = ("output_tok_s", "total_tok_s", "decode_tok_s", "prefill_tok_s", "ttft_ms", "tpot_ms",
+          "latency_s", "makespan_s")
 
 
 def inference_scenario(row: Row, mapping: Mapping) -> Scenario:
@@ -162,6 +165,9 @@ def _batch(trace: Trace) -> dict[str, float]:
 def _served(trace: Trace) -> dict[str, float]:
     requests = trace.requests
     assert requests is not None
+    if trace.makespan <= 0:
+        # Nothing was served; why is among what was turned away.
+        return dict.fromkeys(SERVED, 0.0)
     rest = np.maximum(1, requests.output - 1)
     several = requests.output > 1
     spent = (requests.finished - requests.first_token) / rest

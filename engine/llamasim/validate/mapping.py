@@ -150,8 +150,7 @@ def _argument(value: Any, columns: Map[str, str]) -> bool | str | Quantity:
     if isinstance(value, int | float):
         return Quantity(float(value))
     if value.startswith("$"):
-        text = columns[value[1:]]
-        return Quantity(float(text)) if re.fullmatch(r"-?[\d.]+", text) else text
+        value = columns[value[1:]]
     try:
         return parse_quantity(value)
     except ValueError:
