@@ -5,7 +5,7 @@
 
 Llama 3.1 8B on H100s under vLLM, 1,024 tokens in and 128 out, Poisson arrivals at 10 requests/s a
 replica, at most 256 sequences. Prints seconds from start to end, those of processors, and the
-largest memory. Modules are compiled once, before the first run that counts, as an installation does.
+largest memory. Modules are compiled once, before the first run that counts, as by an installation.
 """
 
 from __future__ import annotations
