@@ -34,6 +34,7 @@ use:
   parallelism.zero.zero1: {}
   precision.mixed.bf16_mixed: {}
   attention.flash.flash_attention: {}
+  memory.checkpoint.full_checkpoint: {}
 """
 #: A process of its own, which says what it took once it is done.
 PROGRAM = """\

@@ -14,7 +14,7 @@ def finish_times(flows: list[tuple[float, float, tuple[int, int]]]) -> list[floa
 
     def begin(number: int, at: float, seconds: float, route: tuple[int, int]) -> Process:
         yield at
-        ports.start(route, seconds, lambda: ends.__setitem__(number, clock.now))
+        ports.start(route, seconds, lambda _: ends.__setitem__(number, clock.now))
 
     for number, flow in enumerate(flows):
         clock.start(begin(number, *flow))
@@ -59,7 +59,7 @@ def test_a_load_takes_its_share() -> None:
     clock = Clock()
     ports, ends = Ports(clock, 2), []
     ports.load(0, 0.0, 0.75)
-    ports.start((OUT, IN), 1.0, lambda: ends.append(clock.now))
+    ports.start((OUT, IN), 1.0, lambda _: ends.append(clock.now))
     clock.run(until=2.0)
     ports.load(0, 0.0, 0.0)
     clock.run()

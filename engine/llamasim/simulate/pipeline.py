@@ -9,7 +9,7 @@ from llamasim.simulate.orders import FORWARD, Task, orders, target
 from llamasim.simulate.ports import Ports
 from llamasim.simulate.stage import SEND, Stage
 from llamasim.simulate.streams import ports_of
-from llamasim.simulate.timings import Timings
+from llamasim.simulate.timings import Flow, Timings
 
 
 @attrs.frozen(eq=False)
@@ -41,6 +41,7 @@ def step(timings: Timings) -> Outcome:
     ports = Ports(clock, count)
     lists = orders(timings.pipeline, count, chunks, timings.micro_batches)
     stages = [Stage(clock, ports, i, timings, lists[i]) for i in range(count)]
+    sends = None if timings.send is None else _Sends(clock, ports, timings.send, count)
     for j in range(timings.micro_batches):
         stages[0].mark(stages[0].key((FORWARD, 0, j)), 0.0)
 
@@ -49,10 +50,10 @@ def step(timings: Timings) -> Outcome:
         if goal is None:
             return None
         other, key, now = stages[goal[0]], stages[goal[0]].key(goal[1]), clock.now
-        if other is stage or timings.send is None:
+        if other is stage or sends is None:
             other.mark(key, now)
             return None
-        return _send(clock, ports, timings, stage, other, task, key)
+        return sends.begin((stage, other, key, task, now))
 
     for stage in stages:
         clock.start(stage.run(deliver))
@@ -60,28 +61,34 @@ def step(timings: Timings) -> Outcome:
     return Outcome(timings, tuple(stages), max(s.end for s in stages))
 
 
-def _send(
-    clock: Clock, ports: Ports, timings: Timings, stage: Stage, other: Stage, task: Task,
-    key: int,
-) -> Signal | None:
-    flow = timings.send
-    assert flow is not None
-    _, chunk, j = task
-    start = clock.now
+#: What is sent: from where, to where, for which task there, of which task, and since when.
+Sent = tuple[Stage, Stage, int, Task, float]
 
-    def arrived() -> None:
-        stage.rows.append((SEND, chunk, j, start, clock.now, flow, flow.bytes))
+
+class _Sends:
+    """Transfers of one flow between stages."""
+
+    def __init__(self, clock: Clock, ports: Ports, flow: Flow, stages: int) -> None:
+        self._clock, self._ports, self._flow = clock, ports, flow
+        self._routes = [[ports_of(flow, a, b) for b in range(stages)] for a in range(stages)]
+
+    def begin(self, sent: Sent) -> Signal | None:
+        """Begin a transfer; return what its sender has to wait for."""
+        flow, route = self._flow, self._routes[sent[0].index][sent[1].index]
+        if flow.hidden >= 1:
+            self._ports.start(route, flow.seconds, self._arrived, sent)
+            return None
+        signal = Signal(self._clock)
+
+        def blocked(_: None) -> None:
+            signal.happen()
+            self._ports.start(route, flow.seconds * flow.hidden, self._arrived, sent)
+
+        self._ports.start(route, flow.seconds * (1 - flow.hidden), blocked)
+        return signal
+
+    def _arrived(self, sent: Sent) -> None:
+        stage, other, key, (_, chunk, j), start = sent
+        flow = self._flow
+        stage.rows.append((SEND, chunk, j, start, self._clock.now, flow, flow.bytes))
         other.mark(key, start)
-
-    route = ports_of(flow, stage.index, other.index)
-    if flow.hidden >= 1:
-        ports.start(route, flow.seconds, arrived)
-        return None
-    sent = Signal(clock)
-
-    def blocked() -> None:
-        sent.happen()
-        ports.start(route, flow.seconds * flow.hidden, arrived)
-
-    ports.start(route, flow.seconds * (1 - flow.hidden), blocked)
-    return sent

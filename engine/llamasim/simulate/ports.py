@@ -8,11 +8,14 @@ use that port. The equal split at each port is max-min fair where flows share on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from llamasim.simulate.clock import Clock
 
 #: Share of a flow below which what is left of it is a rounding error.
 EPSILON = 1e-12
+
+Done = Callable[[Any], None]
 
 
 class _Active:
@@ -22,12 +25,14 @@ class _Active:
     keeps its timer and sets another one only when that has gone off too early.
     """
 
-    __slots__ = ("done", "into", "least", "left", "out", "rate", "since", "timer", "version")
+    __slots__ = (
+        "done", "into", "least", "left", "out", "rate", "since", "timer", "value", "version",
+    )
 
     def __init__(
-        self, ports: tuple[int, int], left: float, now: float, done: Callable[[], None]
+        self, out: int, into: int, left: float, now: float, done: Done, value: Any
     ) -> None:
-        self.out, self.into = ports
+        self.out, self.into = out, into
         self.left = left
         self.least = left * EPSILON
         self.rate = 0.0
@@ -35,6 +40,7 @@ class _Active:
         self.timer = float("inf")
         self.version = 0
         self.done = done
+        self.value = value
 
 
 def port_of(stage: int, outer: bool, inward: bool) -> int:
@@ -50,41 +56,44 @@ class Ports:
         self._flows: list[list[_Active]] = [[] for _ in range(stages * 4)]
         self._load = [0.0] * (stages * 4)
 
-    def start(self, ports: tuple[int, int], seconds: float, done: Callable[[], None]) -> None:
-        """Begin a flow that takes `seconds` alone, and call `done` when it is over.
+    def start(self, ports: tuple[int, int], seconds: float, done: Done, value: Any = None) -> None:
+        """Begin a flow that takes `seconds` alone, and call `done` with `value` when it is over.
 
         `ports` are the one it leaves by and the one it enters by.
         """
         if seconds <= 0:
-            done()
+            done(value)
             return
-        flow = _Active(ports, seconds, self._clock.now, done)
-        out, into = self._flows[ports[0]], self._flows[ports[1]]
+        leave, enter = ports
+        flow = _Active(leave, enter, seconds, self._clock.now, done, value)
+        out, into = self._flows[leave], self._flows[enter]
         out.append(flow)
         into.append(flow)
         if len(out) == 1 and len(into) == 1:
-            leaving, entering = 1.0 - self._load[ports[0]], 1.0 - self._load[ports[1]]
+            leaving, entering = 1.0 - self._load[leave], 1.0 - self._load[enter]
             flow.rate = leaving if leaving < entering else entering
             self._set_timer(flow)
         else:
-            self._replan(ports)
+            self._replan(out)
+            self._replan(into)
 
     def load(self, stage: int, inner: float, outer: float) -> None:
         """Say which share of a stage's ports the collectives inside its compute take from now."""
-        load, base = self._load, 4 * stage
-        # A share of one would stop other flows for good; in truth they would take turns.
-        inner, outer = inner if inner < 0.95 else 0.95, outer if outer < 0.95 else 0.95
-        if load[base] != inner:
-            load[base] = load[base + 1] = inner
-            self._replan((base, base + 1))
-        if load[base + 2] != outer:
-            load[base + 2] = load[base + 3] = outer
-            self._replan((base + 2, base + 3))
+        load, flows, port = self._load, self._flows, 4 * stage
+        for share in (inner, outer):
+            # A share of one would stop other flows for good; in truth they would take turns.
+            if share > 0.95:
+                share = 0.95
+            if load[port] != share:
+                load[port] = load[port + 1] = share
+                if flows[port] or flows[port + 1]:
+                    self._replan(flows[port])
+                    self._replan(flows[port + 1])
+            port += 2
 
-    def _replan(self, ports: Iterable[int]) -> None:
-        for port in ports:
-            for flow in self._flows[port]:
-                self._plan(flow)
+    def _replan(self, flows: Iterable[_Active]) -> None:
+        for flow in flows:
+            self._plan(flow)
 
     def _plan(self, flow: _Active) -> None:
         out, into = flow.out, flow.into
@@ -124,6 +133,5 @@ class Ports:
         out.remove(flow)
         into.remove(flow)
         if out or into:
-            for other in (*out, *into):
-                self._plan(other)
-        flow.done()
+            self._replan((*out, *into))
+        flow.done(flow.value)

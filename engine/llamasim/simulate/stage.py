@@ -106,7 +106,7 @@ class Stage:
         """Start a share of a collective that compute waits for."""
         signal, start = Signal(self.clock), self.clock.now
 
-        def over() -> None:
+        def over(_: None) -> None:
             end = self.clock.now
             self.rows.append((kind, chunk, j, start, end, flow, flow.bytes * share))
             signal.happen()

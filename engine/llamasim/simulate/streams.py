@@ -59,7 +59,7 @@ class CommStream:
             start, state = self._clock.now, [False, False]
 
             def over(
-                flow: Flow = flow, share: float = share, record: Record = record,
+                _: None, flow: Flow = flow, share: float = share, record: Record = record,
                 start: float = start, state: list[bool] = state,
             ) -> None:
                 record(flow, share, start, self._clock.now)
