@@ -52,7 +52,7 @@ FITS = (
     ), {**_SINGLE, "device": "/^(?!apple)/"}),
     Fit("llama.cpp on Apple", (
         "apple memory_efficiency", "apple sustained", "llama.cpp on.apple.attention_efficiency",
-        "llama.cpp on.apple.graph_launch_s",
+        "llama.cpp on.apple.graph_launch_s", "llama.cpp on.apple.unpack_ops",
     ), {**_SINGLE, "device": "/^apple/"}),
     Fit("TensorRT-LLM in 8 and 4 bits", ("trt-llm formats.fp8", "trt-llm formats.fp4"),
         {"runtime": "trt-llm", "weight_dtype": ["fp8", "nvfp4"], "workload": "offline_throughput"}),

@@ -41,6 +41,21 @@ def test_unpacking_reads_what_is_stored_and_writes_16_bits() -> None:
     assert extra == pytest.approx(expected)
 
 
+def test_unpacking_outside_matrix_units_may_take_longer_than_loading() -> None:
+    """8,192 x 8,192 weights at 1,000 operations each, a multiply-add being two of the peak: for a
+    row of a decode, never for a prompt.
+    """
+    decode, prompt = _product(1), _product(512)
+    plain = _machine(0)
+    slow = attrs.evolve(plain, runtime=attrs.evolve(plain.runtime, unpack_ops=1000.0))
+    took = op_cost(decode[0], StepShape.of(1, 1), slow).seconds
+    launch = op_cost(decode[0], StepShape.of(1, 1), plain)
+    expected = 8192 * 8192 * 1000 * 2 / plain.processor.vector_peak
+    assert took == pytest.approx(expected, rel=0.2)
+    assert took > 5 * launch.seconds
+    assert op_cost(*prompt, slow) == op_cost(*prompt, plain)
+
+
 def test_wider_scores_move_more_bytes_in_prompts_alone() -> None:
     """A softmax of 512 queries over 1,024 keys and 32 heads reads and writes 2 bytes each; three
     times that where scores are kept in 32 bits and cast. A decode counts none of it.

@@ -225,6 +225,7 @@ _RUNTIME = (
           doc="share of the rate that matmuls reach, by storage format of the weight"),
     _count("unpack_rows", "rows from which low-bit weights are unpacked to memory; 0: never",
            default=0),
+    _share("unpack_ops", "operations that unpack a low-bit weight for few rows", default=0.0),
     _text("half_math", "arithmetic of 16-bit kernels, where the device has a rate for it",
           default=""),
     Field("on", "on", dict, None, default=MappingProxyType({}),

@@ -219,6 +219,8 @@ class Runtime:
             the rest.
         unpack_rows: rows from which a product first writes its low-bit weights as 16-bit ones to
             memory and then runs on those; 0: its kernels unpack on the fly.
+        unpack_ops: operations outside matrix units that unpack one low-bit weight in products of
+            few rows; 0: they hide behind the loads.
         half_math: arithmetic of its 16-bit kernels (`fp16_acc16`), on devices that have a rate for
             it; empty where they accumulate in 32 bits.
         on: figures that differ on a family of devices, because the program has another library of
@@ -267,6 +269,7 @@ class Runtime:
     cache_share: float = 1.0
     prefill_host_s: float = 0.0
     unpack_rows: int = 0
+    unpack_ops: float = 0.0
     dispatch_s: float = 0.0
     gather_copies: float = 0.0
     reduce_copies: float = 0.0

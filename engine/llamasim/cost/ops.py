@@ -31,6 +31,8 @@ KEY_RAMP = 128.0
 SOFTMAX_WIDTH = 16.0
 #: New tokens a sequence up to which a step counts as decoding (and is launched as a graph).
 DECODE_TOKENS = 8.0
+#: Rows beyond which matrix units take products of unpacked weights.
+FEW_ROWS = 4.0
 #: Share of the plain units' rate that matrix-vector kernels reach at most.
 PLAIN_SHARE = 0.5
 #: Floor of any efficiency, so that no shape takes forever.
@@ -96,9 +98,22 @@ def _compute_seconds(
         plain = processor.vector_peak * PLAIN_SHARE / peak
         share = smaller(larger(share, plain), op.max_efficiency)
         seconds = work.product_flops / (peak * processor.sustained * larger(share, LEAST))
+        seconds = larger(seconds, _unpack_compute(op, work, shape, processor, machine))
     if work.plain_flops > 0:
         seconds += work.plain_flops / (processor.vector_peak * processor.sustained)
     return seconds
+
+
+def _unpack_compute(
+    op: OpWork, work: Amount, shape: StepShape, processor: Processor, machine: Machine
+) -> float:
+    """Return the time of unpacking weights outside matrix units, once for each of a few rows."""
+    each = machine.runtime.unpack_ops
+    if each <= 0 or op.format is None or not op.n or not _decodes(shape):
+        return 0.0
+    # A multiply-add counts as two of the peak.
+    weights = work.product_flops / larger(work.rows, 1.0) / 2 * smaller(work.rows, FEW_ROWS)
+    return 2 * each * weights / processor.vector_peak
 
 
 def _unpacks(op: OpWork, work: Amount, machine: Machine) -> bool:

@@ -24,7 +24,7 @@ _ZERO = ("prefill_host",
          "overlap_tax", "fragmentation", "idle", "l2", "experts", "experts_per_token",
          "expert_ffn", "shared_experts", "dense_layers", "q_lora_rank", "kv_lora_rank",
          "rope_head_dim", "value_head_dim", "power", "flop_energy", "spread", "mtbf",
-         "launch_queue", "product_kernels", "pair_traffic", "unpack_rows", "dispatch",
+         "launch_queue", "product_kernels", "pair_traffic", "unpack_rows", "unpack_ops", "dispatch",
          "gather_copies", "reduce_copies")
 #: No figure of a machine comes near it, and no product of several overflows below it.
 _HIGHEST = 1e24
