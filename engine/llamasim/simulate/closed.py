@@ -24,10 +24,14 @@ from llamasim.simulate.rounds import Round, Rounds, rounds_of
 from llamasim.simulate.timings import IN_FLIGHT
 from llamasim.units.many import Floats, Places
 
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
 #: Groups of micro-batches that a step is timed for before the rest is taken to add the same.
 SETTLED = 2
 #: Equal blocks of one task that are walked through before the rest is taken to add the same.
-WALKED = 6
+WALKED = 4
+#: Blocks that are walked through after a stream has caught up, before the rest adds the same.
+EMPTIED = 2
 #: Most numbers of one array, so that a step stays in the processor's cache.
 COLUMNS = 512
 #: Largest share of a link that a stage's own collectives take from others, as in `simulate.ports`.
@@ -286,23 +290,56 @@ class _Stream:
         return self.now
 
     def blocks(self, block: int, count: int, kind: int, *, last: bool) -> None:
-        """Run equal blocks, one after another."""
+        """Run equal blocks, one after another.
+
+        Some are walked through; the rest adds the same, for as long as the stream has as much left
+        over as it takes for one block, and then what it adds when it has not.
+        """
         walked = min(count, WALKED)
-        for _ in range(walked - 1):
+        before = self._state()
+        for _ in range(walked):
+            before = self._state()
             self._block(block, kind, last=last)
-        before = self.now, self.put, self.done
-        self._block(block, kind, last=last)
-        rest = count - walked
-        if rest:
-            more = (self.now - before[0]) * rest
-            put, done = (self.put - before[1]) * rest, (self.done - before[2]) * rest
-            self.now = self.now + more
-            reached = np.minimum(self.put + put, self.done + done)
-            self.pending = [np.minimum(p + put, self.put + put) for p in self.pending]
-            self.put = self.put + put
-            self.done = reached
-            if last:
-                self.tail = self.tail + self.walk.batch.exposed[block] * rest
+        left = np.full(self.now.shape, count - walked)
+        if not left.any():
+            return
+        alike = self._alike(before, self.walk.batch.hidden[block], left)
+        self._more(before, alike)
+        left = left - alike
+        for _ in range(EMPTIED):
+            if not left.any():
+                return
+            before = self._state()
+            self._block(block, kind, last=last)
+            self._undo(before, left == 0)
+            left = np.maximum(left - 1, 0)
+        self._more(before, left)
+
+    def _state(self) -> list[Floats]:
+        return [self.now, self.put, self.done, self.tail, *self.pending]
+
+    def _alike(self, before: list[Floats], hidden: Floats, left: Places) -> Places:
+        """Return after how many more equal blocks the stream has caught up."""
+        now, was = self.put - self.done, before[1] - before[2]
+        shrinks = np.maximum(was - now, 0.0)
+        steps = np.maximum(now - hidden, 0.0) / np.where(shrinks > 0, shrinks, 1.0)
+        found: Places = np.where(shrinks > 1e-9 * hidden, np.minimum(steps, left), left)
+        return found.astype(np.int64)
+
+    def _undo(self, before: list[Floats], where: Flags) -> None:
+        """Take back the last block in some columns."""
+        if where.any():
+            now = [np.where(where, b, n) for b, n in zip(before, self._state(), strict=False)]
+            self.now, self.put, self.done, self.tail, *self.pending = now
+
+    def _more(self, before: list[Floats], times: Places) -> None:
+        """Add what the last block has added, so many times more."""
+        put = (self.put - before[1]) * times
+        reached = np.minimum(self.put + put, self.done + (self.done - before[2]) * times)
+        self.now = self.now + (self.now - before[0]) * times
+        self.pending = [np.minimum(p + put, self.put + put) for p in self.pending]
+        self.put, self.done = self.put + put, reached
+        self.tail = self.tail + (self.tail - before[3]) * times
 
     def _block(self, block: int, kind: int, *, last: bool) -> None:
         batch = self.walk.batch
