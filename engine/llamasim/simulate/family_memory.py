@@ -39,7 +39,7 @@ class Situation:
     Attributes:
         kept: micro-batches whose activations wait, by chunk, its own included.
         whole: whether a chunk's whole gradients are there; `made` whether its parts of them are.
-        late: chunk that was reduced just before, -1 where there is none.
+        late: chunk whose gradients may still wait for their reduction, -1 where there is none.
 
     """
 
@@ -86,7 +86,6 @@ def _walk(
         else:
             place = (j == 0, j == 0 or closes[j - 1], closes[j])
         found[(kind, chunk, place, tuple(kept), tuple(whole), tuple(made), late)] = None
-        late = -1
         if kind == ends:
             kept[chunk] -= 1
             whole[chunk], made[chunk] = not closes[j], True

@@ -30,7 +30,7 @@ class Round:
         reduces: whether gradients are complete after it.
         last: whether it is the last micro-batch of its stage and kind.
         begins: whether it is the first micro-batch's forward pass.
-        after: whether gradients were complete after its stage's task before.
+        after: whether gradients were complete after the last task of its stage that makes any.
 
     """
 
@@ -113,7 +113,8 @@ class _Dealing:
             kind < 2 and _leaves(stage, task, self.stages, self.chunks), closes, last,
             kind == FORWARD and j == 0, self._before[stage],
         ))
-        self._before[stage] = closes
+        if kind == self.ends:
+            self._before[stage] = closes
         return True
 
     def _number(self, stage: int, task: tuple[int, int, int]) -> int:
