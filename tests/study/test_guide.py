@@ -29,7 +29,7 @@ CHOICES = {
     "cluster-8b": {"arithmetic=fp8", "recomputation=none", "matrices split over=1",
                    "replicas share out=optimizer + gradients + weights"},
     "cluster-70b": {"arithmetic=fp8", "recomputation=none", "matrices split over=4",
-                    "pipeline stages=8", "replicas share out=optimizer + gradients"},
+                    "pipeline stages=4", "replicas share out=optimizer"},
     "cluster-405b": {"arithmetic=fp8", "recomputation=none", "matrices split over=8",
                      "pipeline stages=16", "replicas share out=optimizer + gradients"},
 }

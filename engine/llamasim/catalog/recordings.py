@@ -46,6 +46,7 @@ class Columns:
         blocks: lists of numbers (JSON lines only), each standing for a beginning of a prompt up to
             the end of that block of `block` tokens; equal numbers are equal beginnings.
         unit: of the times: `s`, `ms`, `us` or `ns`.
+        variant: names of the variants of the model that requests ask for.
 
     """
 
@@ -55,6 +56,7 @@ class Columns:
     blocks: str = ""
     block: int = 512
     unit: str = "s"
+    variant: str = ""
 
 
 @attrs.frozen(eq=False)
@@ -67,6 +69,8 @@ class Recording:
         arrived: seconds since the first request.
         blocks: numbers of the blocks of all prompts, one request after another; request i has
             those from `starts[i]` to `starts[i + 1]`, each of `block` tokens.
+        variant: numbers of the variants, in the order in which their names occur in the file; -1
+            where none is named.
 
     """
 
@@ -79,6 +83,7 @@ class Recording:
     blocks: npt.NDArray[np.int64] | None = None
     starts: npt.NDArray[np.int64] | None = None
     block: int = 512
+    variant: npt.NDArray[np.int32] | None = None
     licence: str = ""
     source: str = ""
 
@@ -150,7 +155,8 @@ def _bounded(opened: Any) -> bytes:
 
 
 def _wanted(columns: Columns) -> list[str]:
-    return [c for c in (columns.arrived, columns.prompt, columns.output, columns.blocks) if c]
+    picked = (columns.arrived, columns.prompt, columns.output, columns.blocks, columns.variant)
+    return list(dict.fromkeys(filter(None, picked)))
 
 
 def _csv(text: str, columns: Columns) -> dict[str, list[Any]]:
@@ -214,7 +220,18 @@ def _recording(
         name, digest, count, None if arrived is None else arrived[order] - arrived[order[0]],
         None if prompt is None else prompt[order], None if output is None else output[order],
         blocks, starts, columns.block,
+        _numbered(rows[columns.variant])[order] if columns.variant else None,
     )
+
+
+def _numbered(names: list[Any]) -> npt.NDArray[np.int32]:
+    """Return a number for each name, as they first occur; -1 for no name."""
+    import numpy as np
+
+    known: dict[str, int] = {}
+    words = ("" if name is None else str(name).strip() for name in names)
+    numbers = (known.setdefault(word, len(known)) if word else -1 for word in words)
+    return np.fromiter(numbers, dtype=np.int32, count=len(names))
 
 
 def _times(values: list[Any], columns: Columns) -> npt.NDArray[np.float64]:

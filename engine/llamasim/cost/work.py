@@ -47,6 +47,8 @@ def amount(op: OpWork, shape: StepShape) -> Amount:
     if op.routed < 1.0:
         # Each of T tokens leaves an expert's weights untouched with probability 1 - routed.
         touched = 1.0 - (1.0 - op.routed) ** max(0.0, count)
+    if op.variants > 1:
+        touched *= min(shape.variants, op.variants)
     kv = kv_tokens(op, shape)
     pairs = shape.full_pairs
     read = (

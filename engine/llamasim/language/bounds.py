@@ -75,6 +75,7 @@ _CELLS: Mapping[str, Bounds] = MappingProxyType(
         "layout.last_stage_relief": _NUMBER,
         "layout.elements": Bounds(high=16.0, above=True),
         "layout.stored": SHARE,
+        "layout.variants": Bounds(1.0, 65536.0, whole=True),
         "wire.elements": Bounds(high=16.0),
         "kv.tokens": Bounds(1.0),
         "kv.attended": Bounds(1.0),

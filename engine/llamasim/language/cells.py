@@ -103,6 +103,10 @@ _CELLS = (
     Cell("layout.stored", TENSORS, NONE, Stratum.LAYOUT, ("scale",),
          "Share of the tensor that takes room of its own; the rest is another tensor's storage, "
          "used again. Base: 1."),
+    Cell("layout.variants", ("weight",), NONE, Stratum.LAYOUT, _SET,
+         "Alternatives of the weight that a device holds at a time, of all those that requests ask "
+         "for (`workload.variants`). A step reads those that its requests use; one that is not "
+         "there comes from the host, in place of the one used longest ago. Base: 1."),
     Cell("layout.lifetime", ("grad",), None, Stratum.LAYOUT, _SET,
          "How long a gradient's memory is held: for the whole run; from its backward pass to the "
          "end of the step; or only until its layer is updated, within the backward pass. Base: "
@@ -205,9 +209,10 @@ _CELLS = (
          "Host memory of each device for the cache of requests that give way; what finds no room "
          "is computed again. Base: 0 B."),
     Cell("schedule.routing", ("step",), None, Stratum.SCHEDULE, _SET,
-         "Which replica a request goes to: each in turn, the one with the fewest requests, or the "
-         "one that has most of its prompt cached. Base: round_robin.", kind="symbol",
-         symbols=("round_robin", "least_outstanding", "prefix")),
+         "Which replica a request goes to: each in turn, the one with the fewest requests, the "
+         "one that has most of its prompt cached, or one that holds the variant of the weights "
+         "that it asks for. Base: round_robin.", kind="symbol",
+         symbols=("round_robin", "least_outstanding", "prefix", "variant")),
     Cell("schedule.replicas_least", ("step",), NONE, Stratum.SCHEDULE, _SET,
          "Replicas that are always open; others open when requests pile up. Base: 0, all are."),
     Cell("schedule.replica_start", ("step",), TIME, Stratum.SCHEDULE, _SET,

@@ -30,6 +30,7 @@ WORKLOAD_ARGS: Mapping[str, Dimension | None] = MappingProxyType(
         "output": TOKEN,
         "shared_prefix": TOKEN,
         "prefixes": NONE,
+        "variants": NONE,
         "batch": NONE,
         "micro_batch": NONE,
         "global_batch": NONE,

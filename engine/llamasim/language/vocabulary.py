@@ -128,6 +128,7 @@ _WORKLOAD = (
     _count("workload.global_batch", "Sequences of an optimizer step."),
     _count("workload.micro_batch", "Sequences of a forward pass on one device."),
     _count("workload.batch", "Sequences that decode together."),
+    _count("workload.variants", "Variants of the model that requests ask for."),
 )
 _LAYER = (
     Attribute("layer.index", "Number of the layer, from 0.", elements=(*_OWNED, "layer")),

@@ -150,6 +150,7 @@ def _state_fields(state: State) -> dict[str, Any]:
         "grad_life": state.lifetime,
         "optimizer_bytes": state.optimizer,
         "static_bytes": state.static,
+        "variant_bytes": state.variant,
         "host_bytes": state.host,
         "disk_bytes": state.disk,
         "gathered_bytes": state.gathered,

@@ -25,6 +25,7 @@ class State:
         gathered: whole weights while the block is at work; `held` those that stay whole from the
             forward to the backward pass.
         gradient_work: the largest gradient of one weight, whole.
+        variant: one alternative of each of the weights that have several.
         lifetime: how long gradients are held: the longest of the block's weights.
 
     """
@@ -38,6 +39,7 @@ class State:
     gathered: float
     held: float
     static: float
+    variant: float
     host: dict[str, float]
     disk: dict[str, float]
 
@@ -46,12 +48,15 @@ def model_state(local: Local, optimizer: str, *, training: bool) -> State:
     """Return the model state of a block (ZeRO's P_os+g+p, arXiv:1910.02054 section 3.1)."""
     facts = local.facts
     totals = _Totals()
-    buffer = gathered = held = work = 0.0
+    buffer = gathered = held = work = variant = 0.0
     lives: set[str] = set()
     for name, weight in facts.block.weights.items():
         resident = 0.0 if weight.tied else local.elements("weight", name) * local.bits(
             "weight", name) / 8 * local.stored("weight", name)
         away = facts.away("weight", name)
+        if (several := facts.number("weight", name, "layout.variants", 1)) > 1:
+            variant += resident
+            resident *= several
         totals.put("weights", resident + _nearer_copies(local, name), away)
         if _stays_whole(local, name):
             held += _held_for_use(local, name, resident)
@@ -75,7 +80,8 @@ def model_state(local: Local, optimizer: str, *, training: bool) -> State:
     device = totals.device
     life = next((x for x in ("run", "step_end", "layer_end") if x in lives), "run")
     return State(device["weights"], device["gradients"], buffer, work, cast(GradLife, life),
-                 device["optimizer"], gathered, held, static, totals.host, totals.disk)
+                 device["optimizer"], gathered, held, static, variant,
+                 totals.host, totals.disk)
 
 
 def _nearer_copies(local: Local, name: str) -> float:

@@ -68,6 +68,7 @@ def _matmul(local: Local, index: int, step: Step, part: Part) -> OpWork:
         step.name, "matmul", part, rows_share=rows, n=n, k=k, batch=batch, routed=routed,
         read_per_token=read, write_per_token=write, read_fixed=fixed_in, write_fixed=fixed_out,
         format=facts.symbol("weight", weight, "numerics.format", None),
+        variants=int(facts.number("weight", weight, "layout.variants", 1)),
     )
 
 

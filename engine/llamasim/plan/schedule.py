@@ -62,6 +62,7 @@ def _serving(applied: Applied, runtime: Runtime) -> dict[str, Any]:
         "mixing": symbol("schedule.mixing", "together"),
         "reserve": symbol("schedule.reserve", "grown"),
         "swap_bytes": cell("schedule.swap_bytes", 0.0) / 8,
+        "variants": _variants(applied),
         "routing": symbol("schedule.routing", "round_robin"),
         "replicas_least": int(cell("schedule.replicas_least", 0)),
         "replica_start": cell("schedule.replica_start", 0.0),
@@ -69,6 +70,15 @@ def _serving(applied: Applied, runtime: Runtime) -> dict[str, Any]:
         "close_below": cell("schedule.close_below", 0.0),
         "pool_link": symbol("schedule.pool_link", "nearest"),
     }
+
+
+def _variants(applied: Applied) -> int:
+    """Return of how many variants a device holds the weights at a time."""
+    held = [
+        int(merged.number(1)) for b in applied.blocks for (*_, cell), merged in b.cells.items()
+        if cell == "layout.variants"
+    ]
+    return min((n for n in held if n > 1), default=1)
 
 
 def _disagreeing(
@@ -86,6 +96,12 @@ def _disagreeing(
          ("nothing is ever swapped where the cache is set aside", "no request has to give way")),
         (cells["routing"] == "prefix" and cells["cache"] != "prefix",
          ("no replica has the beginning of a prompt cached", "no cache keeps any")),
+        (cells["routing"] == "variant" and cells["variants"] == 1,
+         ("no replica holds one variant of the weights rather than another",
+          "no weight has several (`layout.variants`)")),
+        (scenario.workload.variants > 1 and cells["variants"] == 1,
+         (f"requests ask for {scenario.workload.variants} variants of the model, and there is one",
+          "no weight has several (`layout.variants`)")),
         (cells["replicas_least"] > replicas,
          (f"{cells['replicas_least']} replicas cannot always be open where there are {replicas}",
           "the cluster has room for no more")),

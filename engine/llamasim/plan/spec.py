@@ -37,6 +37,7 @@ class StepShape:
         pairs: query-key pairs with the causal mask applied.
         full_pairs: query-key pairs without it (materialised attention computes all).
         kv_tokens: cached tokens that are read, summed over sequences.
+        variants: alternatives of weights that the sequences use among them.
 
     """
 
@@ -45,6 +46,7 @@ class StepShape:
     pairs: float
     full_pairs: float
     kv_tokens: float
+    variants: float = 1.0
 
     @staticmethod
     def of(sequences: float, new_tokens: float, context: float = 0.0) -> StepShape:
@@ -65,6 +67,7 @@ class StepShape:
             self.pairs + other.pairs,
             self.full_pairs + other.full_pairs,
             self.kv_tokens + other.kv_tokens,
+            max(self.variants, other.variants),
         )
 
 
@@ -121,6 +124,8 @@ class OpWork:
         launch_scale, launch_add_s: on the runtime's launch time of this op.
         routed: share of its weight that one token uses (experts); of `read_fixed`, a step of T
             tokens reads 1 - (1 - routed)^T.
+        variants: alternatives of its weight that the device holds; a step reads as many of them as
+            its sequences use.
         kernels: kernels this op launches (before the runtime's `kernels_per_op`).
         pieces: parts, one after another, that its rows are cut into.
         place: where it runs.
@@ -161,6 +166,7 @@ class OpWork:
     launch_scale: float = 1.0
     launch_add_s: float = 0.0
     routed: float = 1.0
+    variants: int = 1
     kernels: float = 1.0
     pieces: int = 1
     kv_spans: tuple[KvSpan, ...] = ()
@@ -230,6 +236,7 @@ class BlockPlan:
         unpacked_bytes: the largest weight that is stored in fewer bits than its product computes
             in, as wide as the arithmetic: what a runtime takes that unpacks weights to memory.
         grad_life: how long the block's gradients are held (the cell `layout.lifetime`).
+        variant_bytes: of its weights that have several alternatives, one of each, on the device.
         kv_per_token, host_kv_per_token, disk_kv_per_token: cache bytes per cached token by where
             they lie; `kv_spans` what they differ by in some ranges of a sequence.
         kv_cap: most tokens of a sequence that the cache keeps, or None.
@@ -266,6 +273,7 @@ class BlockPlan:
     grad_in_parts: bool = False
     unpacked_bytes: float = 0.0
     grad_life: GradLife = "run"
+    variant_bytes: float = 0.0
     kv_per_token: float = 0.0
     host_kv_per_token: float = 0.0
     disk_kv_per_token: float = 0.0
@@ -328,6 +336,7 @@ class Schedule:
     mixing: str = "together"
     reserve: str = "grown"
     swap_bytes: float = 0.0
+    variants: int = 1
     routing: str = "round_robin"
     replicas_least: int = 0
     replica_start: float = 0.0

@@ -142,7 +142,7 @@ def _columns(reading: Reading, inner: dict[str, Any], own: dict[str, Any]) -> Co
         known = columns_known(reading.folder / inner["file"])
     prompt, output = (own.get(k, k if k in known else "") for k in ("prompt", "output"))
     return Columns(own.get("arrived", "arrived"), prompt, output, own.get("blocks", ""),
-                   inner.get("block", 512), inner.get("time_unit", "s"))
+                   inner.get("block", 512), inner.get("time_unit", "s"), own.get("variant", ""))
 
 
 def read_length(

@@ -215,6 +215,8 @@ _FIELDS = (
     Field("workload.arrivals.columns.blocks", "text", "Lists of numbers of the prompts' blocks "
           "(JSON lines); equal numbers are equal beginnings up to there.", default="none",
           example="hash_ids"),
+    Field("workload.arrivals.columns.variant", "text", "Names of the variants of the model that "
+          "requests ask for; empty: none.", default="none", example="adapter"),
     _tokens("workload.arrivals.block", "Tokens of such a block.", "512", example="512 tok"),
     _word("workload.arrivals.time_unit", ("s", "ms", "us", "ns"), "What times in the file are in.",
           "s"),
@@ -223,6 +225,11 @@ _FIELDS = (
     _tokens("workload.shared_prefix", "First tokens of every prompt that others begin with too, "
             "such as a system prompt.", "0", low=0, mode=_I, example="1024 tok"),
     _count("workload.prefixes", "How many such beginnings there are.", "1", high=1e6, mode=_I),
+    _count("workload.variants", "Variants of the model, such as adapters of its weights, of which "
+           "each request asks for one.", "1", high=1e6, mode=_I, example="200"),
+    _number("workload.variant_skew", NONE, "How much more often some are asked for: the n-th has a "
+            "share that falls as n to this power (Zipf); 0 is as often as any other.", "0",
+            high=10.0, mode=_I, example="1.0"),
     Field("workload.slo", "section", "Targets that goodput counts against.", default="none",
           mode=_I, example="{ttft: 500 ms, tpot: 50 ms}"),
     _number("workload.slo.ttft", TIME, "Longest time to the first token.", "none", above=True,

@@ -115,6 +115,8 @@ class Workload:
         prompt, output: lengths of inference requests.
         arrivals: present for serving.
         shared_prefix: first tokens of each prompt that are one of `prefixes` texts.
+        variants: of the model, of which each request asks for one; how often each is asked for
+            falls with its place by a power of `variant_skew` (Zipf; 0: all as often).
 
     """
 
@@ -131,6 +133,8 @@ class Workload:
     arrivals: Arrivals | None = None
     shared_prefix: int = 0
     prefixes: int = 1
+    variants: int = 1
+    variant_skew: float = 0.0
     slo_ttft_s: float | None = None
     slo_tpot_s: float | None = None
     slo_latency_s: float | None = None

@@ -93,6 +93,7 @@ def _inference(reading: Reading, values: dict[str, Any], node: Mapping) -> Workl
             help=("delete `batch`, or limit it with `arrivals: {process: closed, concurrency: "
                   f"{values.get('batch', 8)}}}`",)))
     shared = _shared(reading, values, node, arrivals)
+    variants, skew = _variants(reading, values, node, arrivals)
     whole = math.ceil(prompt.mean + output.mean)
     if "sequence" not in values:
         reading.inferred["workload.sequence"] = f"{whole} tok, mean prompt + mean output"
@@ -100,7 +101,8 @@ def _inference(reading: Reading, values: dict[str, Any], node: Mapping) -> Workl
         mode="inference", dtype=values.get("dtype", "bf16"),
         sequence=values.get("sequence", whole), batch=values.get("batch", 1), prompt=prompt,
         output=output, arrivals=arrivals, shared_prefix=shared,
-        prefixes=values.get("prefixes", 1), slo_ttft_s=slo.get("ttft"), slo_tpot_s=slo.get("tpot"),
+        prefixes=values.get("prefixes", 1), variants=variants, variant_skew=skew,
+        slo_ttft_s=slo.get("ttft"), slo_tpot_s=slo.get("tpot"),
         slo_latency_s=slo.get("latency"),
     )
     _check_room(reading, workload, node)
@@ -122,6 +124,23 @@ def _shared(
                 "known already", why=f"`{recording.name}` says which blocks its prompts share",
                 help=("delete it",)))
     return recording.block
+
+
+def _variants(
+    reading: Reading, values: dict[str, Any], node: Mapping, arrivals: Arrivals | None
+) -> tuple[int, float]:
+    """Return how many variants of the model there are, and their skew; a recording names them."""
+    recording = arrivals.recording if arrivals is not None else None
+    if recording is None or recording.variant is None:
+        return values.get("variants", 1), values.get("variant_skew", 0.0)
+    for key in ("variants", "variant_skew"):
+        if (entry := node.get(key)) is not None:
+            reading.add(problems.error(
+                "E0512", f"`workload.{key}` has no meaning beside recorded variants",
+                entry.key.span, "known already",
+                why=f"`{recording.name}` says which variant each request asks for",
+                help=("delete it",)))
+    return max(1, int(recording.variant.max()) + 1), 0.0
 
 
 def _slo(reading: Reading, values: dict[str, Any], node: Mapping) -> dict[str, float]:

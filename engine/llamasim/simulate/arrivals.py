@@ -1,7 +1,7 @@
 """Requests of a serving run, drawn from the scenario's seed: when they come, how long they are.
 
-Gaps, prompts, outputs and beginnings come from streams of their own, so that another rate keeps the
-lengths.
+Gaps, prompts, outputs, beginnings and variants come from streams of their own, so that another rate
+keeps the lengths.
 """
 
 from __future__ import annotations
@@ -19,24 +19,26 @@ from llamasim.simulate.trace import Floats, Ints
 class Stream:
     """Requests in order of arrival; `time` is all zero for a closed loop, which sets it itself.
 
-    `group` says with which of the shared beginnings each prompt begins.
+    `group` says with which of the shared beginnings each prompt begins; `variant` for which variant
+    of the model each request asks, -1 for none.
     """
 
     time: Floats
     prompt: Ints
     output: Ints
     group: Ints
+    variant: Ints
 
     def columns(self) -> tuple[Floats | Ints, ...]:
         """Return all that is known of the requests."""
-        return self.time, self.prompt, self.output, self.group
+        return self.time, self.prompt, self.output, self.group, self.variant
 
 
 def draw(workload: Workload, seed: int) -> Stream:
     """Return the requests of a workload with arrivals."""
     arrivals = workload.arrivals or Arrivals("batch", workload.batch)
-    gaps, prompts, outputs, groups = (
-        np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4)
+    gaps, prompts, outputs, groups, variants = (
+        np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(5)
     )
     group: Ints = groups.integers(0, workload.prefixes, arrivals.requests, dtype=np.int32)
     return Stream(
@@ -44,7 +46,22 @@ def draw(workload: Workload, seed: int) -> Stream:
         _lengths(workload.prompt, arrivals.requests, prompts),
         _lengths(workload.output, arrivals.requests, outputs),
         group,
+        _variants(workload, arrivals, variants),
     )
+
+
+def _variants(workload: Workload, arrivals: Arrivals, rng: np.random.Generator) -> Ints:
+    """Return what requests ask for: as recorded, or the n-th as often as n to the minus skew."""
+    count = arrivals.requests
+    if arrivals.recording is not None and arrivals.recording.variant is not None:
+        recorded: Ints = arrivals.recording.variant[:count]
+        return recorded
+    if workload.variants == 1:
+        return np.zeros(count, dtype=np.int32)
+    weights = np.arange(1, workload.variants + 1, dtype=np.float64) ** -workload.variant_skew
+    upto = np.cumsum(weights)
+    drawn: Ints = np.searchsorted(upto, rng.random(count) * upto[-1], side="right")
+    return np.minimum(drawn, workload.variants - 1).astype(np.int32)
 
 
 def _times(arrivals: Arrivals, rng: np.random.Generator) -> Floats:

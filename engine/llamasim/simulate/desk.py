@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import attrs
@@ -65,6 +66,9 @@ class Serves(Protocol):
 
     def match(self, request: int) -> float:
         """Return the share of a request's prompt that is cached here."""
+
+    def holds(self, request: int) -> float:
+        """Return 1 where the variant of the weights that a request asks for is here, else 0."""
 
 
 #: From a request and the servers to the one that serves it.
@@ -189,14 +193,17 @@ class ByMatch:
     """Prefers the server that has most of what a request needs, if it has much and loads are even.
 
     After SGLang's router: the longest match while loads are even, else the least busy server.
+    It `asks` servers for the share of it that they have.
     """
+
+    asks: str = "match"
 
     def __call__(self, request: int, servers: list[Serves]) -> int:
         """Return that server."""
         counts = [s.outstanding for s in servers]
         least, most = min(counts), max(counts)
         if most - least <= LEAD or most <= TIMES * least:
-            matches = [s.match(request) for s in servers]
+            matches = [getattr(s, self.asks)(request) for s in servers]
             best = max(matches)
             if best > MATCH:
                 return min((c, n) for n, c in enumerate(counts) if matches[n] == best)[1]
@@ -205,6 +212,7 @@ class ByMatch:
 
 ROUTES: dict[str, Callable[[], Route]] = {
     "round_robin": InTurn, "least_outstanding": LeastOutstanding, "prefix": ByMatch,
+    "variant": partial(ByMatch, "holds"),
 }
 
 

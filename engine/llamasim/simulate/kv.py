@@ -37,6 +37,11 @@ def _block_kv(block: BlockPlan, tokens: float, place: str) -> float:
     return max(0.0, size)
 
 
+def variant_bytes(plan: Plan, rank: RankClass) -> float:
+    """Return what one variant of the weights takes on a device, where a server holds several."""
+    return sum(b.variant_bytes for b in blocks_of(plan, rank))
+
+
 def inference_levels(
     plan: Plan, rank: RankClass, scenario: Scenario, largest: StepShape, tokens: float,
     longest: float,

@@ -50,7 +50,8 @@ class Usage:
         corners: steps at each grid point of the work that no cache changes; `alone` the seconds
             of all steps, had no other batch been near. Kept only where something waits in them.
         send: seconds between stages.
-        swapped: blocks that went to the host or came back; `swap_s` the seconds for it.
+        swapped: blocks that went to the host or came back.
+        swap_s: seconds of copies that iterations began with.
 
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from typing import cast
 
@@ -14,11 +15,12 @@ from llamasim.simulate.arrivals import Stream
 from llamasim.simulate.cache import Cache
 from llamasim.simulate.clock import Clock
 from llamasim.simulate.desk import ROUTES, Book, Desk, Route, Scaling, Serves
-from llamasim.simulate.kv import Room, kv_bytes
+from llamasim.simulate.kv import Room, kv_bytes, variant_bytes
 from llamasim.simulate.limits import Limits
 from llamasim.simulate.parts import parts_of
 from llamasim.simulate.prefixes import Parts, Prefixes
 from llamasim.simulate.server import Lanes, Server
+from llamasim.simulate.slots import Slots
 from llamasim.simulate.stepcost import StepCosts
 
 
@@ -32,11 +34,16 @@ class Shop:
     costs: StepCosts
     stream: Stream
     coalesce: bool
-    #: What prompts share, where servers keep beginnings.
+    #: What prompts share, where servers keep beginnings; which variant each request asks for.
     parts: Callable[[int], Parts] | None = attrs.field(init=False)
+    asked: array[int] = attrs.field(init=False)
+
+    @asked.default
+    def _asked(self) -> array[int]:
+        return array("i", self.stream.variant.tolist())
 
     @parts.default
-    def _(self) -> Callable[[int], Parts] | None:
+    def _parts(self) -> Callable[[int], Parts] | None:
         if self.plan.schedule.cache != "prefix":
             return None
         return parts_of(self.stream, self.scenario, self.space.block)
@@ -75,6 +82,14 @@ class Shop:
         return Cache(space.blocks // len(self.plan.ranks), space.block, schedule.tokens_out,
                      reserve=reserve, context=context, prefixes=kept)
 
+    def slots(self) -> Slots | None:
+        """Return one server's places for variants of the weights; its share of a replica's."""
+        count = self.plan.schedule.variants
+        if count == 1:
+            return None
+        seconds = self.seconds("host", max(variant_bytes(self.plan, r) for r in self.plan.ranks))
+        return Slots(max(1, count // len(self.plan.ranks)), seconds, self.asked)
+
     def servers(
         self, clock: Clock, replicas: int, *, loaded: bool = False, hands_over: bool = False
     ) -> list[Server]:
@@ -89,7 +104,7 @@ class Shop:
             for _ in self.plan.ranks:
                 server = Server(
                     self.limits(loaded=loaded, hands_over=hands_over),
-                    self.cache(prefixes=not loaded), clock, self.costs, lanes,
+                    self.cache(prefixes=not loaded), self.slots(), clock, self.costs, lanes,
                 )
                 lanes.servers.append(server)
                 found.append(server)

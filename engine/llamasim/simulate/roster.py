@@ -18,6 +18,7 @@ import attrs
 from llamasim.simulate.cache import Cache
 from llamasim.simulate.desk import Book, Desk
 from llamasim.simulate.limits import Limits, Usage
+from llamasim.simulate.slots import Slots
 
 
 @attrs.define(eq=False)
@@ -26,6 +27,7 @@ class Roster:
 
     limits: Limits
     cache: Cache
+    slots: Slots | None
     desk: Desk = attrs.field(init=False)
     book: Book = attrs.field(init=False)
     now: float = attrs.field(init=False, default=0.0)
@@ -99,10 +101,24 @@ class Roster:
         return True
 
     def _admit(self, chunks: list[tuple[int, int]], budget: int) -> None:
+        if self.slots is None:
+            self._fill(chunks, budget)
+            return
+        # Those whose variant finds no place let others pass, and keep their turn.
+        passed: list[int] = []
+        self._fill(chunks, budget, passed)
+        self._waiting.extendleft(reversed(passed))
+
+    def _fill(
+        self, chunks: list[tuple[int, int]], budget: int, passed: list[int] | None = None
+    ) -> None:
         limits, cache, waiting = self.limits, self.cache, self._waiting
         places = limits.max_sequences - len(self._due) - len(self._prefill)
         while waiting and budget > 0 and places > 0:
             request = waiting[0]
+            if self.slots is not None and passed is not None and not self.slots.fits(request):
+                passed.append(waiting.popleft())
+                continue
             total = self.book.prompt[request]
             if self._made or limits.loaded:
                 if limits.loaded and request not in self._made:
@@ -131,7 +147,7 @@ class Roster:
         if not self.cache.open(request, length, self._whole(request), 0, joining):
             return False
         self._waiting.popleft()
-        self._running[request] = None
+        self._enter(request)
         left = self.book.output[request] - 1
         self._decode(request, length, math.ceil(left / self.limits.tokens_out))
         return True
@@ -140,6 +156,8 @@ class Roster:
         if not (self._due or self._prefill or self._held):
             while self._waiting and len(self._prefill) < self.limits.max_sequences:
                 request = self._waiting[0]
+                if self.slots is not None and not self.slots.fits(request):
+                    break
                 if not self.cache.open(request, 0, self._whole(request)):
                     break
                 self._start(self._waiting.popleft())
@@ -160,7 +178,19 @@ class Roster:
                 book.cached[request] = known
         self._prefill.append(request)
         self._done[request] = known
+        self._enter(request)
+
+    def _enter(self, request: int) -> None:
+        """Count a request among those that run; what it asks for may have to come first."""
         self._running[request] = None
+        if self.slots is not None:
+            self._copy(self.slots.take(request))
+
+    def _exit(self, request: int) -> None:
+        """Count a request no more among those that run."""
+        del self._running[request]
+        if self.slots is not None:
+            self.slots.leave(request)
 
     def _total(self, request: int) -> int:
         """Return the tokens to prefill: the prompt, and what was made before a preemption."""
@@ -174,7 +204,7 @@ class Roster:
     def _preempt(self, request: int) -> None:
         self._preempted = True
         self.book.preemptions[request] += 1
-        del self._running[request]
+        self._exit(request)
         if request in self._due:
             left = self._due.pop(request) - self.cache.step
             self._last_token.setdefault(request, self.now)
@@ -207,20 +237,25 @@ class Roster:
         while self._swapped and len(self._due) + len(self._prefill) < self.limits.max_sequences:
             request, length, left = self._swapped[0]
             joining = length % self.cache.block == 0
+            if self.slots is not None and not self.slots.fits(request):
+                return
             if not self.cache.open(request, length, self._whole(request), 0, joining):
                 return
             self._swapped.popleft()
             blocks = self.cache.blocks(length)
             self._host_bytes -= blocks * self.limits.swap_block_bytes
             self._move(blocks)
-            self._running[request] = None
+            self._enter(request)
             self._decode(request, length, left)
             self.book.waited(self.now - self._last_token.pop(request), 1)
 
     def _move(self, blocks: int) -> None:
-        seconds = blocks * self.limits.swap_block_s
-        self._extra += seconds
+        self._copy(blocks * self.limits.swap_block_s)
         self.usage.swapped += blocks
+
+    def _copy(self, seconds: float) -> None:
+        """Let the iteration begin with a copy between host and device."""
+        self._extra += seconds
         self.usage.swap_s += seconds
 
     def _start_static(self) -> None:

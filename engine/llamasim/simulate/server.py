@@ -62,7 +62,8 @@ class Server(Roster):
     outstanding: int = attrs.field(init=False, default=0)
     rows: IterationRows = attrs.field(init=False, factory=IterationRows)
     #: The iteration under way: the number of its end (0: there is none), what it does, seconds of
-    #: its steps, batches in the stages meanwhile, how many requests wait, and tokens of prompts.
+    #: its steps, batches in the stages meanwhile, how many requests wait, tokens of prompts, and
+    #: variants of weights that it uses.
     _event: int = attrs.field(init=False, default=0)
     _asked: int = attrs.field(init=False, default=0)
     _begin: float = attrs.field(init=False, default=0.0)
@@ -75,6 +76,7 @@ class Server(Roster):
     _busy: int = attrs.field(init=False, default=1)
     _queue: int = attrs.field(init=False, default=0)
     _prefilled: int = attrs.field(init=False, default=0)
+    _variants: int = attrs.field(init=False, default=1)
     _inside: bool = attrs.field(init=False, default=False)
     #: Iterations since the last decode step: decoding requests that stood still, and how long.
     _stalls: list[tuple[int, float]] = attrs.field(init=False, factory=list)
@@ -109,10 +111,14 @@ class Server(Roster):
         elif self._run and not follows:
             self.interrupt(now)
 
+    def holds(self, request: int) -> float:
+        """Return 1 where the variant of the weights that a request asks for is here, else 0."""
+        return float(self.slots is None or self.slots.holds(request))
+
     def _follows(self) -> bool:
         """Whether a request that comes now waits until one that is here ends."""
         return bool(
-            self._waiting or self._swapped or self.limits.static
+            (self._waiting and self.slots is None) or self._swapped or self.limits.static
             or len(self._due) + len(self._prefill) >= self.limits.max_sequences
         )
 
@@ -210,6 +216,9 @@ class Server(Roster):
         self._queue = len(self._waiting) + len(self._swapped)
         self._begin, self._busy = self.now, self.lanes.busy
         self._cached = cache.tokens + decoding * limits.rows
+        if self.slots is not None:
+            self._variants = (self.slots.used if decoding
+                              else self.slots.distinct([r for r, _ in chunks]))
         if chunks:
             self._steps, self._seconds = 1, self._mixed(chunks)
         else:
@@ -239,13 +248,14 @@ class Server(Roster):
                 until = self._coming - self._begin
         self._steps = steps
         return self.costs.decode_run(
-            decoding, self._busy, self._cached, decoding * self.limits.tokens_out, steps, until
+            decoding, self._busy, self._cached, decoding * self.limits.tokens_out, steps, until,
+            self._variants,
         )
 
     def _decode_run(self, until: float, busy: int) -> tuple[int, float]:
         growth = self._decoding * self.limits.tokens_out
         return self.costs.decode_run(
-            self._decoding, busy, self._cached, growth, self._steps, until
+            self._decoding, busy, self._cached, growth, self._steps, until, self._variants
         )
 
     def _mixed(self, chunks: list[tuple[int, int]]) -> float:
@@ -254,11 +264,13 @@ class Server(Roster):
         for count, _ in shapes:
             prefilled += count
         self._prefilled = prefilled
-        seconds, reading = self.costs.mixed(self._decoding, self._cached, shapes, self._busy)
+        seconds, reading = self.costs.mixed(
+            self._decoding, self._cached, shapes, self._busy, self._variants)
         if self.costs.waits_matter:
             alone = seconds
             if self._busy > 1:
-                alone, _ = self.costs.mixed(self._decoding, self._cached, shapes)
+                alone, _ = self.costs.mixed(
+                    self._decoding, self._cached, shapes, 1, self._variants)
             self._account(reading, 1, alone)
         return seconds
 
@@ -302,7 +314,8 @@ class Server(Roster):
 
     def _account_run(self) -> None:
         costs, decoding = self.costs, self._decoding
-        reading = costs.fixed("decode", decoding * self.limits.rows, float(decoding))
+        rows = decoding * self.limits.rows
+        reading = costs.fixed("decode", rows, float(decoding), self._variants)
         alone = self._seconds
         if self._busy > 1:
             alone = self._decode_run(math.inf, 1)[1]
@@ -342,7 +355,7 @@ class Server(Roster):
             if last is not None:
                 book.waited(now - last, 1)
         if self.handover is not None and book.output[request] > made + 1:
-            del self._running[request]
+            self._exit(request)
             self.handover(request, self, now)
         elif self.limits.static:
             self._held.append(request)
@@ -355,7 +368,7 @@ class Server(Roster):
 
     def _complete(self, request: int) -> None:
         del self._due[request]
-        del self._running[request]
+        self._exit(request)
         self.cache.close(request)
         self.outstanding -= 1
         if self.alone and self.feed:

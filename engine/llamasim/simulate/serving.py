@@ -12,7 +12,7 @@ from llamasim.plan.spec import Plan, StepShape
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate.arrivals import Stream, draw
 from llamasim.simulate.desk import Book
-from llamasim.simulate.kv import Room, inference_levels, room
+from llamasim.simulate.kv import Room, inference_levels, room, variant_bytes
 from llamasim.simulate.levels import Level, of_changes, table
 from llamasim.simulate.memory import fit
 from llamasim.simulate.pools import Floor, Shop, floor_of
@@ -129,8 +129,11 @@ def _fits(
     space: Room,
 ) -> tuple[Fit, ...]:
     used = levels[0]["kv_cache"].top / space.bytes_per_block[0] if space.bytes_per_block[0] else 0
+    # All variants lie on the host, from where devices take those that they hold.
+    variants = scenario.workload.variants if plan.schedule.variants > 1 else 0
+    beside = [variants * variant_bytes(plan, r) for r in plan.ranks]
     return tuple(
-        fit(plan, i, v, scenario, used * space.host_bytes_per_block[i])
+        fit(plan, i, v, scenario, used * space.host_bytes_per_block[i] + beside[i])
         for i, v in enumerate(levels)
     )
 
@@ -163,6 +166,7 @@ def _service(floor: Floor, book: Book, makespan: float) -> Service:
         tuple(scaling.changes) if scaling is not None else (),
         sum(s.usage.swapped for s in servers),
         floor.handover.sent if floor.handover is not None else 0.0,
+        sum(s.slots.loads for s in servers if s.slots is not None),
     )
 
 

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 
 import attrs
 
-from llamasim.cost import Machine, comm_cost, op_cost
-from llamasim.plan.spec import CommWork, StepShape, Work
-from llamasim.simulate.costing import Costs, total
+from llamasim.plan.spec import CommWork, StepShape
+from llamasim.simulate.costing import total
 from llamasim.simulate.stagework import StageWork
+from llamasim.simulate.stepwork import Blocks, blocks_of, seconds_of
 from llamasim.simulate.timings import Segment
 
 #: Grid points to a doubling: four keep the steps that matmuls take by tiles within a few percent.
@@ -65,14 +65,6 @@ class Reading:
     corners: tuple[tuple[Corner, float], ...]
 
 
-@attrs.frozen(eq=False)
-class _Blocks:
-    """A stage's works in one phase: those that no cache changes, and attention with its counts."""
-
-    fixed: tuple[tuple[tuple[Work, ...], int], ...]
-    attention: tuple[tuple[Work, int], ...]
-
-
 class _Lines:
     """Decode steps of a batch: straight pieces by the grid point below them, the last one at hand.
 
@@ -105,10 +97,11 @@ class StepCosts:
     hops: int = 0
     rows: float = 1.0
     waits_matter: bool = True
-    _stages: dict[str, tuple[_Blocks, ...]] = attrs.Factory(dict)
+    _stages: dict[str, tuple[Blocks, ...]] = attrs.Factory(dict)
     _corners: dict[Corner, tuple[Segment, ...]] = attrs.Factory(dict)
-    _read: dict[Corner, Reading] = attrs.Factory(dict)
-    _lines: dict[int | tuple[int, int], _Lines] = attrs.Factory(dict)
+    _read: dict[tuple[str, float, float, int], Reading] = attrs.Factory(dict)
+    _varied: dict[tuple[str, float, float, int], Stages] = attrs.Factory(dict)
+    _lines: dict[int | tuple[int, int, int], _Lines] = attrs.Factory(dict)
     _others: dict[int, _Lines] = attrs.Factory(dict)
     _cached: dict[tuple[int, float], Stages] = attrs.Factory(dict)
     _pairs: dict[tuple[Chunk, ...], Stages] = attrs.Factory(dict)
@@ -132,20 +125,20 @@ class StepCosts:
 
     def decode_run(
         self, sequences: int, busy: int, cached: float, growth: float, steps: int,
-        until: float = math.inf,
+        until: float = math.inf, variants: int = 1,
     ) -> tuple[int, float]:
         """Return how many decode steps end with the first that ends at `until` or later, and when.
 
         `steps` at most; their cached tokens grow by `growth` each, from `cached`.
         """
-        key = sequences if busy == 1 else (sequences, busy)
+        key = sequences if busy == variants == 1 else (sequences, busy, variants)
         lines = self._lines.get(key)
         if lines is None:
             lines = self._lines[key] = _Lines()
         left, seconds = steps, 0.0
         while True:
             if not lines.low <= cached < lines.high:
-                self._turn(lines, sequences, busy, cached)
+                self._turn(lines, sequences, busy, cached, variants)
             first = lines.base + lines.slope * (cached - lines.low)
             if left == 1:
                 return steps, seconds + first
@@ -163,19 +156,21 @@ class StepCosts:
                 return steps, seconds
             cached += count * growth
 
-    def _turn(self, lines: _Lines, sequences: int, busy: int, cached: float) -> None:
+    def _turn(
+        self, lines: _Lines, sequences: int, busy: int, cached: float, variants: int
+    ) -> None:
         """Put the piece at hand on which a number of cached tokens lies."""
         low = _grid_below(cached)
         known = lines.known.get(low)
         if known is None:
             high = above(low, KV_STEPS)
-            a, b = self._decode_at(sequences, busy, low), self._decode_at(sequences, busy, high)
+            a, b = (self._decode_at(sequences, busy, x, variants) for x in (low, high))
             known = lines.known[low] = high, a, (b - a) / (high - low)
         lines.low = low
         lines.high, lines.base, lines.slope = known
 
-    def _decode_at(self, sequences: int, busy: int, cached: float) -> float:
-        fixed = self.fixed("decode", sequences * self.rows, float(sequences))
+    def _decode_at(self, sequences: int, busy: int, cached: float, variants: int) -> float:
+        fixed = self.fixed("decode", sequences * self.rows, float(sequences), variants)
         attention = self._attention(sequences, cached)
         stages = [f + a for f, a in zip(fixed.stages, attention, strict=True)]
         return self._latency(stages, fixed.send_s, busy)
@@ -196,13 +191,15 @@ class StepCosts:
     # --- steps with prefills in them ---------------------------------------------------------
 
     def mixed(
-        self, decoding: int, cached: float, chunks: tuple[Chunk, ...], busy: int = 1
+        self, decoding: int, cached: float, chunks: tuple[Chunk, ...], busy: int = 1,
+        variants: int = 1,
     ) -> tuple[float, Reading]:
         """Return the seconds of a step with prefills in it, and where it lies on the grid."""
         new = 0.0
         for count, _ in chunks:
             new += count
-        reading = self.fixed("prefill", decoding * self.rows + new, decoding + len(chunks))
+        reading = self.fixed(
+            "prefill", decoding * self.rows + new, decoding + len(chunks), variants)
         pairs = self._pairs.get(chunks)
         if pairs is None:
             pairs = self._prefills(chunks)
@@ -248,28 +245,46 @@ class StepCosts:
     def _varying(self, phase: str, shape: StepShape) -> Stages:
         machine = self.work.costs.machine
         return tuple(
-            sum(_seconds(w, shape, machine) * n for w, n in stage.attention)
+            sum(seconds_of(w, shape, machine) * n for w, n in stage.attention)
             for stage in self._split(phase)
         )
 
     # --- what no cache changes ---------------------------------------------------------------
 
-    def fixed(self, phase: str, tokens: float, sequences: float) -> Reading:
+    def fixed(self, phase: str, tokens: float, sequences: float, variants: int = 1) -> Reading:
         """Return the part of a step that no cache changes: exact in decode steps, else read off."""
-        key = (phase, tokens, sequences)
+        key = (phase, tokens, sequences, variants)
         found = self._read.get(key)
         if found is None:
             if len(self._read) >= REMEMBERED:
                 self._read.clear()
-            corners = {key: 1.0} if phase == "decode" else _corners(phase, tokens, sequences)
+            corner = (phase, tokens, sequences)
+            corners = {corner: 1.0} if phase == "decode" else _corners(*corner)
             stages = tuple(
-                max(0.0, sum(self._corner(c)[i].seconds * share for c, share in corners.items()))
+                max(0.0, sum(
+                    (self._corner(c)[i].seconds + self._of_variants(c, variants)[i]) * share
+                    for c, share in corners.items()
+                ))
                 for i in range(self.hops + 1)
             )
             send = self.work.send_s(StepShape(tokens, sequences, 0.0, 0.0, 0.0))
             whole = self._latency(list(stages), send, 1)
             found = Reading(stages, send, whole, tuple(corners.items()))
             self._read[key] = found
+        return found
+
+    def _of_variants(self, corner: Corner, variants: int) -> Stages:
+        """Return what products with variants of weights take on each stage, at a grid point."""
+        phase, tokens, sequences = corner
+        key = (phase, tokens, sequences, variants)
+        found = self._varied.get(key)
+        if found is None:
+            machine = self.work.costs.machine
+            shape = StepShape(tokens, sequences, 0.0, 0.0, 0.0, variants)
+            found = self._varied[key] = tuple(
+                sum(seconds_of(w, shape, machine) * n for w, n in stage.varied)
+                for stage in self._split(phase)
+            )
         return found
 
     def waits(self, weights: Mapping[Corner, float]) -> dict[str, float]:
@@ -304,11 +319,11 @@ class StepCosts:
             self._corners[corner] = found
         return found
 
-    def _split(self, phase: str) -> tuple[_Blocks, ...]:
+    def _split(self, phase: str) -> tuple[Blocks, ...]:
         found = self._stages.get(phase)
         if found is None:
             found = tuple(
-                _blocks(self.work.costs, [b for c in rank.chunks for b in c.blocks], phase)
+                blocks_of(self.work.costs, [b for c in rank.chunks for b in c.blocks], phase)
                 for rank in self.work.plan.ranks
             )
             self._stages[phase] = found
@@ -355,34 +370,3 @@ def _corners(phase: str, tokens: float, sequences: float) -> dict[Corner, float]
         if share:
             found[corner] = found.get(corner, 0.0) + share
     return found
-
-
-def _blocks(costs: Costs, indices: list[int], phase: str) -> _Blocks:
-    fixed: list[tuple[tuple[Work, ...], int]] = []
-    attention: dict[Work, int] = {}
-    for index in dict.fromkeys(indices):
-        count = indices.count(index)
-        rest: list[Work] = []
-        for work in costs.plan.blocks[index].work.get(phase, ()):
-            if _varies(costs, work):
-                attention[work] = attention.get(work, 0) + count
-            else:
-                rest.append(work)
-        fixed.append((tuple(rest), count))
-    return _Blocks(tuple(fixed), tuple(attention.items()))
-
-
-def _varies(costs: Costs, work: Work) -> bool:
-    # Asked of the formulas themselves, at a cache so long that it must show.
-    few, many = StepShape(1, 1, 1, 1, 1), StepShape(1, 1, 1e12, 1e12, 1e12)
-    if isinstance(work, CommWork):
-        return bool(work.bytes_per_kv_token or work.kv_spans)
-    machine = costs.machine
-    return op_cost(work, few, machine).seconds != op_cost(work, many, machine).seconds
-
-
-def _seconds(work: Work, shape: StepShape, machine: Machine) -> float:
-    """Return what the compute stream spends on a work whose amount follows the cache."""
-    if isinstance(work, CommWork):
-        return comm_cost(work, shape, machine).seconds * (1 - work.hidden)
-    return op_cost(work, shape, machine).seconds

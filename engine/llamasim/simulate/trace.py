@@ -120,6 +120,7 @@ class Service:
         replicas: (seconds, number) of replicas that took requests; empty where they all always did.
         swapped: blocks that went to the hosts' memory or came back.
         sent: seconds in which a cache was on its way from one replica to another.
+        loads: variants of weights that were brought to a device.
 
     """
 
@@ -131,6 +132,7 @@ class Service:
     replicas: tuple[tuple[float, int], ...] = ()
     swapped: int = 0
     sent: float = 0.0
+    loads: int = 0
 
 
 @attrs.frozen

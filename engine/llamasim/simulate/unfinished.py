@@ -90,7 +90,7 @@ def _restored(data: bytes, shop: Shop) -> Floor:
 
 def _given(shop: Shop) -> Mapping[str, object]:
     """Return what a state refers to without having it."""
-    return {"shop": shop, "costs": shop.costs, "parts": shop.parts}
+    return {"shop": shop, "costs": shop.costs, "parts": shop.parts, "asked": shop.asked}
 
 
 def _key(shop: Shop) -> bytes:

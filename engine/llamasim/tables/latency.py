@@ -37,6 +37,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "kv_used_max": ("", "largest share of a cache's blocks in use"),
     "preemptions": ("", "times that a request gave its cache back"),
     "swapped_blocks": ("", "blocks of the cache moved to the host's memory or back"),
+    "variant_loads": ("", "variants of weights that were brought from the host to a device"),
     "cached_prompt": ("", "share of prompt tokens that were in the cache"),
     "rejected_requests": ("", "requests that no server could ever hold"),
     "replicas_mean": ("", "replicas that were there, mean over time"),
@@ -116,6 +117,7 @@ def _load(trace: Trace, it: Iterations) -> dict[str, Any]:
         "running_mean": float((it.running * seconds).sum()) / busy,
         "running_max": float(it.running.max()),
         "swapped_blocks": service.swapped,
+        "variant_loads": service.loads,
         "replicas_mean": service.there * max(1, trace.plan.replicas),
     }
     if service.blocks < 1 << 50:

@@ -75,6 +75,7 @@ def global_names(scenario: Scenario, graph: Graph) -> dict[tuple[str, ...], Valu
         "workload.global_batch": number(w.global_batch),
         "workload.micro_batch": number(w.micro_batch),
         "workload.batch": number(w.batch),
+        "workload.variants": number(w.variants),
     }
     for math in ("fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4"):
         names[f"cluster.device.supports_{math}"] = c.device.peaks.get(math, 0) > 0
