@@ -14,7 +14,7 @@ import attrs
 from llamasim.catalog.specs import Fabric
 from llamasim.cost.machine import Machine
 from llamasim.cost.records import CommCost
-from llamasim.cost.work import basis, cache_bytes
+from llamasim.cost.work import message_bytes
 from llamasim.plan.spec import CommWork, Group, StepShape
 from llamasim.units.many import each, larger, smaller
 
@@ -59,9 +59,7 @@ class Level:
 
 def comm_cost(comm: CommWork, shape: StepShape, machine: Machine) -> CommCost:
     """Return what a collective or transfer takes alone on its links."""
-    size = comm.bytes_per_token * basis(comm.basis, shape) + comm.bytes_fixed
-    if comm.bytes_per_kv_token or comm.kv_spans:
-        size += cache_bytes(comm.bytes_per_kv_token, comm.kv_spans, shape, shape.kv_tokens)
+    size = message_bytes(comm, shape)
     if size <= 0:
         return NOTHING
     if comm.kind == "copy":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from llamasim.plan.spec import KvSpan, OpWork, StepShape
+from llamasim.plan.spec import CommWork, KvSpan, OpWork, StepShape
 
 ATTENTION = ("fused_attention", "scores", "context")
 #: The fused backward pass does five products where the forward pass does two (Dao,
@@ -43,10 +43,7 @@ def amount(op: OpWork, shape: StepShape) -> Amount:
     else:
         plain += given
     scale = op.runs
-    touched = 1.0
-    if op.routed < 1.0:
-        # Each of T tokens leaves an expert's weights untouched with probability 1 - routed.
-        touched = 1.0 - (1.0 - op.routed) ** max(0.0, count)
+    touched = _touched(op.routed, count)
     if op.variants > 1:
         touched *= min(shape.variants, op.variants)
     kv = kv_tokens(op, shape)
@@ -61,6 +58,20 @@ def amount(op: OpWork, shape: StepShape) -> Amount:
         rows, scale * op.flops_scale * product, scale * plain,
         scale * op.read_scale * read, scale * op.write_scale * write,
     )
+
+
+def message_bytes(comm: CommWork, shape: StepShape) -> float:
+    """Return the bytes of one message of a collective, or of one copy, in a step."""
+    count = basis(comm.basis, shape)
+    size = comm.bytes_per_token * count + comm.bytes_fixed * _touched(comm.routed, count)
+    if comm.bytes_per_kv_token or comm.kv_spans:
+        size += cache_bytes(comm.bytes_per_kv_token, comm.kv_spans, shape, shape.kv_tokens)
+    return size
+
+
+def _touched(routed: float, tokens: float) -> float:
+    # Each of T tokens leaves an expert's weights untouched with probability 1 - routed.
+    return 1.0 if routed >= 1.0 else 1.0 - (1.0 - routed) ** max(0.0, tokens)
 
 
 def basis(kind: str, shape: StepShape) -> float:

@@ -59,9 +59,12 @@ def _weight(local: Local, weight: str, phase: str) -> CommWork:
     # Each device brings its own part of a split weight; gathers do the rest.
     size = local.elements("weight", weight) * local.bits("weight", weight) / 8 * away.share
     size *= local.over_link("weight", weight)
-    return CommWork(weight, "copy", group_of(local, away.where), bytes_fixed=size,
-                    hidden=hidden_share(local.facts, "weight", weight, phase), stream="copy",
-                    reason=f"weight {weight} from the {away.where}")
+    return CommWork(
+        weight, "copy", group_of(local, away.where), bytes_fixed=size,
+        routed=local.facts.block.weights[weight].routed, stream="copy",
+        hidden=hidden_share(local.facts, "weight", weight, phase),
+        reason=f"weight {weight} from the {away.where}",
+    )
 
 
 def _cache(local: Local, name: str, phase: str) -> list[CommWork]:

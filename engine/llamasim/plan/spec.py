@@ -183,6 +183,7 @@ class CommWork:
             device, as NCCL counts it: the full tensor for all_reduce, all_gather (result) and
             reduce_scatter (input); the local send buffer for all_to_all, send, rotate and copy.
         bytes_per_kv_token: of a copy, for each cached token; `kv_spans` as in `OpWork`.
+        routed: of a copy, as in `OpWork`: experts that no token of the step uses are not moved.
         basis: what `bytes_per_token` is multiplied by.
         runs: how often it happens in the pass.
         hidden: share of it that may run beside compute (0: compute waits for all of it).
@@ -198,6 +199,7 @@ class CommWork:
     bytes_fixed: float = 0.0
     bytes_per_kv_token: float = 0.0
     kv_spans: tuple[KvSpan, ...] = ()
+    routed: float = 1.0
     basis: Literal["tokens", "sequences"] = "tokens"
     runs: float = 1.0
     hidden: float = 0.0

@@ -95,7 +95,7 @@ def bucketed(comms: Iterable[CommWork]) -> list[CommWork]:
     """Join messages of one kind over one group: a block's tensors travel in one bucket."""
     joined: dict[tuple[object, ...], CommWork] = {}
     for comm in comms:
-        key = (comm.kind, comm.group, comm.hidden, comm.stream, comm.basis)
+        key = (comm.kind, comm.group, comm.hidden, comm.stream, comm.basis, comm.routed)
         other = joined.get(key)
         joined[key] = comm if other is None else attrs.evolve(
             other,

@@ -87,7 +87,7 @@ class Roster:
         chunks = [(r, n) for r, n in chunks if r in self._done]
         if not self._preempted:
             if self._swapped:
-                self._bring_back()
+                budget = self._bring_back(budget)
             if not self._swapped:
                 self._admit(chunks, budget)
         return chunks
@@ -232,15 +232,20 @@ class Roster:
         self._move(blocks)
         return True
 
-    def _bring_back(self) -> None:
-        """Let sequences come back from the host's memory, the first to go before the others."""
+    def _bring_back(self, budget: int) -> int:
+        """Let sequences come back from the host's memory, the first to go before the others; return
+        what they leave of the budget of tokens, of which each takes its rows from now on.
+        """
+        rows = 0 if self.limits.apart else math.ceil(self.limits.rows)
         while self._swapped and len(self._due) + len(self._prefill) < self.limits.max_sequences:
+            if budget < rows and (self._due or self._prefill):
+                break
             request, length, left = self._swapped[0]
             joining = length % self.cache.block == 0
             if self.slots is not None and not self.slots.fits(request):
-                return
+                break
             if not self.cache.open(request, length, self._whole(request), 0, joining):
-                return
+                break
             self._swapped.popleft()
             blocks = self.cache.blocks(length)
             self._host_bytes -= blocks * self.limits.swap_block_bytes
@@ -248,6 +253,8 @@ class Roster:
             self._enter(request)
             self._decode(request, length, left)
             self.book.waited(self.now - self._last_token.pop(request), 1)
+            budget -= rows
+        return budget
 
     def _move(self, blocks: int) -> None:
         self._copy(blocks * self.limits.swap_block_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from llamasim.cost.collectives import wire_bytes
-from llamasim.cost.work import Amount, amount, basis, cache_bytes
+from llamasim.cost.work import Amount, amount, message_bytes
 from llamasim.language import EvalError, Symbol, Value, evaluate
 from llamasim.language.ast import Expr, Function
 from llamasim.language.ast import Path as Name
@@ -198,8 +198,7 @@ def _held(block: BlockPlan, element: str, where: str) -> float:
 
 
 def _sent(work: CommWork, shape: StepShape) -> float:
-    size = work.bytes_per_token * basis(work.basis, shape) + work.bytes_fixed
-    size += cache_bytes(work.bytes_per_kv_token, work.kv_spans, shape, shape.kv_tokens)
+    size = message_bytes(work, shape)
     if work.kind == "copy":
         return work.runs * size
     return work.runs * wire_bytes(work.kind, size, work.group.size)

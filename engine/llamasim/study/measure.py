@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from llamasim.cost.work import amount, cache_bytes
+from llamasim.cost.work import amount, message_bytes
 from llamasim.plan.spec import CommWork, OpWork, Plan, RankClass, StepShape, Work
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate.kv import inference_levels
@@ -155,13 +155,9 @@ def _work(plan: Plan, passes: tuple[_Pass, ...]) -> dict[str, float]:
     return found
 
 
-def message_bytes(work: CommWork, shape: StepShape) -> float:
+def moved_bytes(work: CommWork, shape: StepShape) -> float:
     """Return the bytes of a collective's or copy's messages in one pass."""
-    rows = shape.sequences if work.basis == "sequences" else shape.tokens
-    size = work.bytes_fixed + work.bytes_per_token * rows
-    if work.bytes_per_kv_token or work.kv_spans:
-        size += cache_bytes(work.bytes_per_kv_token, work.kv_spans, shape, shape.kv_tokens)
-    return work.runs * size
+    return work.runs * message_bytes(work, shape)
 
 
 def _moves(passes: tuple[_Pass, ...]) -> tuple[Moved, ...]:
@@ -169,7 +165,7 @@ def _moves(passes: tuple[_Pass, ...]) -> tuple[Moved, ...]:
     for when, work, count, shape in passes:
         if not isinstance(work, CommWork) or not count:
             continue
-        size = count * message_bytes(work, shape)
+        size = count * moved_bytes(work, shape)
         key = (when, work.kind, work.group.axis)
         before = found.get(key)
         found[key] = Moved(

@@ -19,7 +19,7 @@ from llamasim.study.explain.case import Case, Place
 from llamasim.study.explain.placement import made_by, sibling, words
 from llamasim.study.explain.sites import rule_sites, shards
 from llamasim.study.explain.tree import Node, Site
-from llamasim.study.measure import message_bytes
+from llamasim.study.measure import moved_bytes
 
 
 def comm_node(case: Case, place: Place) -> Node:
@@ -59,7 +59,7 @@ def _message(
     """Return one collective with its size."""
     shape = case.shape(phase)
     count = shape.sequences if work.basis == "sequences" else shape.tokens
-    value = message_bytes(work, shape)
+    value = moved_bytes(work, shape)
     basis = "sequences" if work.basis == "sequences" else "tokens"
     inputs: tuple[Node, ...] = ()
     formula = ""
