@@ -6,14 +6,21 @@ from array import array
 from pathlib import Path
 
 import pytest
+from tests.cli.command_line import call
+from tests.laws.test_simulation_serving import floor_for
 from tests.scenarios_for_tests import plan_of
 
+from llamasim.assets import scenarios_dir
+from llamasim.cost.work import amount
+from llamasim.plan.spec import OpWork, StepShape
 from llamasim.scenario import read
 from llamasim.scenario.spec import Scenario
 from llamasim.simulate import run
+from llamasim.simulate.kv import variant_bytes
 from llamasim.simulate.slots import PLAIN, Slots
 
 LOAD = 0.003
+SHIPPED = scenarios_dir() / "adapters.yaml"
 
 
 def slots(*asked: int, count: int = 2) -> Slots:
@@ -104,3 +111,32 @@ def test_favourites_are_brought_less_often(tmp_path: Path) -> None:
         assert trace.service is not None
         loads.append(trace.service.loads)
     assert loads[1] < 0.8 * loads[0]
+
+
+def test_a_step_reads_each_adapter_of_its_batch_once_and_each_token_passes_its_own() -> None:
+    """A product of 4,096 by 16 in 16 bits: 131,072 B for each adapter, 131,072 FLOP a token."""
+    op = OpWork("q.lora_a", "matmul", n=16, k=4096, read_fixed=131_072.0, variants=8)
+    for asked, held in ((1, 1), (3, 3), (20, 8)):
+        work = amount(op, StepShape(32, 32, 0, 0, 0, variants=asked))
+        assert work.read == held * 131_072
+        assert work.product_flops == 32 * 2 * 4096 * 16
+
+
+def test_one_adapter_s_load_is_its_bytes_over_the_host_s_link() -> None:
+    """Rank 16 on all products of 32 layers: 83,886,080 B, over the link at its own rate."""
+    scenario, _ = read(SHIPPED)
+    assert scenario is not None
+    plan = plan_of(scenario)
+    (rank,) = plan.ranks
+    assert variant_bytes(plan, rank) == 83_886_080
+    (server,) = floor_for(plan, scenario).servers
+    assert server.slots is not None
+    least = 83_886_080 / scenario.cluster.host_link.bandwidth
+    assert least < server.slots.seconds < 1.5 * least
+
+
+def test_explain_gives_the_weights_of_all_places() -> None:
+    """4,096 x 16 x 2 B for each of sixteen."""
+    said = call("explain", str(SHIPPED), "weight.bytes@layers.0.attn.q.lora_a")
+    assert "2,097,152 B" in said.out
+    assert "layout.variants" in said.out

@@ -114,7 +114,7 @@ def base_of(case: Case, place: Place, element: str, cell: str, phase: str) -> Ba
 #: Base values that depend on nothing.
 _PLAIN: dict[str, float] = {
     "numerics.bits_overhead": 0.0, "numerics.master_bits": 0.0, "layout.elements": 1.0,
-    "layout.stored": 1.0, "wire.elements": 1.0,
+    "layout.stored": 1.0, "layout.variants": 1.0, "wire.elements": 1.0,
     "cost.efficiency": 1.0, "cost.hbm_efficiency": 1.0, "cost.static_bytes": 0.0,
     "op.rows": 1.0, "op.runs": 1.0,
 }

@@ -134,11 +134,13 @@ def _optimizer(case: Case, place: Place) -> Node:
 
 def _resting(case: Case, place: Place, element: str, node: Node) -> Node:
     """Say what of a tensor has storage of its own, and where it lies, if not on the device."""
-    own = cell_node(case, place, element, "layout.stored")
-    if own.value != 1.0:
-        node = attrs.evolve(
-            node, value=float(node.value or 0.0) * float(own.value or 0.0),
-            formula=f"{node.formula} x {{layout.stored}}", inputs=(*node.inputs, own))
+    cells = ("layout.stored", "layout.variants") if element == "weight" else ("layout.stored",)
+    for cell in cells:
+        own = cell_node(case, place, element, cell)
+        if own.value != 1.0:
+            node = attrs.evolve(
+                node, value=float(node.value or 0.0) * float(own.value or 0.0),
+                formula=f"{node.formula} x {{{cell}}}", inputs=(*node.inputs, own))
     away = case.facts(place).away(element, place.name)
     sites = rule_sites(case, place, element, lambda e: isinstance(e, Place_))
     if not sites:
