@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 import pytest
 from tests.simulate.hand_plans import plan, serving
 
-from llamasim.plan.spec import StepShape
+from llamasim.plan.spec import BlockPlan, Chunk, StepShape
 from llamasim.simulate import run
 from llamasim.simulate.cache import Cache
 from llamasim.simulate.serving import serve
@@ -132,6 +133,23 @@ def test_step_times_on_the_grid_are_those_of_the_whole_work() -> None:
     assert mixed == pytest.approx(work.step("prefill", shape).latency)
     decode = StepShape.of(8, 1, 127)
     assert costs.decode(8, 8 * 128) == pytest.approx(work.step("decode", decode).latency)
+
+
+def test_a_draft_proposes_beside_prompts_too() -> None:
+    """A step of prompts and decodes takes what the draft's own passes for the decodes do longer."""
+    block, given = PLAN.blocks[0], serving(prompt=10, output=10)
+
+    def costs(*blocks: BlockPlan) -> StepCosts:
+        order = (Chunk(0, tuple(range(len(blocks)))),)
+        ranks = (attrs.evolve(PLAN.ranks[0], chunks=order),)
+        return StepCosts(StageWork.of(attrs.evolve(PLAN, blocks=blocks, ranks=ranks), given))
+
+    draft = attrs.evolve(block, name="draft", owner="draft")
+    prompts = attrs.evolve(draft, work={**block.work, "decode": ()})
+    chunks = ((128, 300),) * 4
+    proposing, _ = costs(draft, block).mixed(8, 4096.0, chunks)
+    silent, _ = costs(prompts, block).mixed(8, 4096.0, chunks)
+    assert proposing - silent == pytest.approx(costs(block).decode(8, 4096.0))
 
 
 def test_a_cache_counts_blocks_as_sequences_grow() -> None:

@@ -31,6 +31,10 @@ Chunk = tuple[int, int]
 Stages = tuple[float, ...]
 #: A fixed part's grid point: phase, tokens, sequences.
 Corner = tuple[str, float, float]
+#: The phase of a further model's passes for sequences that decode beside prompts. Its pass over
+#: prompts goes with the model's own; a draft's passes that propose do not (arXiv:2211.17192,
+#: algorithm 1).
+BESIDE = "beside"
 
 
 def grid(value: float, steps: int) -> tuple[float, float]:
@@ -90,6 +94,7 @@ class StepCosts:
         hops: boundaries between its stages.
         rows: tokens that a decode step processes for each sequence.
         waits_matter: whether anything in a step waits for a transfer.
+        accompanied: whether a further model runs in the steps.
 
     """
 
@@ -97,6 +102,7 @@ class StepCosts:
     hops: int = 0
     rows: float = 1.0
     waits_matter: bool = True
+    accompanied: bool = False
     _stages: dict[str, tuple[Blocks, ...]] = attrs.Factory(dict)
     _corners: dict[Corner, tuple[Segment, ...]] = attrs.Factory(dict)
     _read: dict[tuple[str, float, float, int], Reading] = attrs.Factory(dict)
@@ -109,8 +115,9 @@ class StepCosts:
     def __attrs_post_init__(self) -> None:
         self.hops = len(self.work.plan.ranks) - 1
         self.rows = self.work.plan.schedule.rows
-        works = [w for b in self.work.plan.blocks for p in ("prefill", "decode")
-                 for w in b.work.get(p, ())]
+        blocks = self.work.plan.blocks
+        self.accompanied = any(b.owner != "model" and b.work.get("decode") for b in blocks)
+        works = [w for b in blocks for p in ("prefill", "decode") for w in b.work.get(p, ())]
         self.waits_matter = self.hops > 0 or any(isinstance(w, CommWork) for w in works)
 
     # --- decode steps ------------------------------------------------------------------------
@@ -198,8 +205,11 @@ class StepCosts:
         new = 0.0
         for count, _ in chunks:
             new += count
-        reading = self.fixed(
-            "prefill", decoding * self.rows + new, decoding + len(chunks), variants)
+        if decoding and self.accompanied:
+            reading = self._accompanied(decoding, new, len(chunks), variants)
+        else:
+            reading = self.fixed(
+                "prefill", decoding * self.rows + new, decoding + len(chunks), variants)
         pairs = self._pairs.get(chunks)
         if pairs is None:
             pairs = self._prefills(chunks)
@@ -217,6 +227,15 @@ class StepCosts:
             pairs = self._beside(pairs, decoding, cached)
         stages = [f + p for f, p in zip(reading.stages, pairs, strict=True)]
         return self._latency(stages, reading.send_s, busy), reading
+
+    def _accompanied(self, decoding: int, new: float, prompts: int, variants: int) -> Reading:
+        """Return the fixed part of a step in which a further model decodes beside prompts."""
+        rows = decoding * self.rows
+        both = self.fixed("prefill", rows + new, decoding + prompts, variants)
+        more = self.fixed(BESIDE, rows, float(decoding))
+        stages = tuple([a + b for a, b in zip(both.stages, more.stages, strict=True)])
+        return Reading(
+            stages, both.send_s, both.whole + sum(more.stages), both.corners + more.corners)
 
     def _turn_others(self, lines: _Lines, decoding: int, cached: float) -> None:
         """Put the piece of decoding sequences' attention at hand, on the only stage."""
@@ -259,7 +278,7 @@ class StepCosts:
             if len(self._read) >= REMEMBERED:
                 self._read.clear()
             corner = (phase, tokens, sequences)
-            corners = {corner: 1.0} if phase == "decode" else _corners(*corner)
+            corners = _corners(*corner) if phase == "prefill" else {corner: 1.0}
             stages = tuple(
                 max(0.0, sum(
                     (self._corner(c)[i].seconds + self._of_variants(c, variants)[i]) * share
@@ -322,9 +341,12 @@ class StepCosts:
     def _split(self, phase: str) -> tuple[Blocks, ...]:
         found = self._stages.get(phase)
         if found is None:
+            plan, costs = self.work.plan, self.work.costs
+            passed = [b.owner != "model" or phase != BESIDE for b in plan.blocks]
             found = tuple(
-                blocks_of(self.work.costs, [b for c in rank.chunks for b in c.blocks], phase)
-                for rank in self.work.plan.ranks
+                blocks_of(costs, [b for c in rank.chunks for b in c.blocks if passed[b]],
+                          "decode" if phase == BESIDE else phase)
+                for rank in plan.ranks
             )
             self._stages[phase] = found
         return found
