@@ -150,10 +150,13 @@ def test_caches_go_over_one_link_one_after_another() -> None:
     assert r.finished[1] - r.finished[0] == pytest.approx(each, rel=0.3)
 
 
-@pytest.mark.parametrize("schedule", [{"mixing": "apart"}, {}, {"token_budget": 64}])
+@pytest.mark.parametrize("schedule", [
+    {"mixing": "apart"}, {}, {"token_budget": 64}, {"prefill_replicas": 1},
+])
 def test_times_between_tokens_fill_the_time_from_first_to_last(schedule: dict[str, Any]) -> None:
     """Summed over all gaps of all requests, they are the sum of (last token - first token)."""
-    trace = run(made(**schedule), serving("poisson", 80, rate=300.0, prompt=200.0, output=30.0))
+    given = serving("poisson", 80, rate=300.0, prompt=200.0, output=30.0, devices=2)
+    trace = run(made(2, **schedule), given)
     r, _, _ = parts(trace)
     gaps = int((r.output - 1).sum())
     mean = latency_row(trace, r)["itl_ms_mean"] / 1e3

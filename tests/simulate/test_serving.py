@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.simulate.hand_plans import plan, serving
 
-from llamasim.plan.spec import BlockPlan, Chunk, StepShape
+from llamasim.plan.spec import BlockPlan, Chunk, CommWork, Group, StepShape
 from llamasim.simulate import run
 from llamasim.simulate.cache import Cache
 from llamasim.simulate.serving import serve
@@ -133,6 +133,29 @@ def test_step_times_on_the_grid_are_those_of_the_whole_work() -> None:
     assert mixed == pytest.approx(work.step("prefill", shape).latency)
     decode = StepShape.of(8, 1, 127)
     assert costs.decode(8, 8 * 128) == pytest.approx(work.step("decode", decode).latency)
+
+
+@pytest.mark.parametrize("hidden", [0.0, 0.5, 1.0])
+def test_a_step_waits_for_copies_of_the_cache_that_its_work_does_not_hide(hidden: float) -> None:
+    """As long as in a batch: from copies that hide behind the work to ones that it waits for."""
+    given = serving(prompt=10, output=10)
+    block, waits = PLAN.blocks[0], []
+    for size in (64.0, 4096.0, 65536.0):
+        copy = CommWork("cache", "copy", Group("host", 1, 1), bytes_per_kv_token=size,
+                        hidden=hidden, stream="copy")
+        works = {phase: (copy, *block.work[phase]) for phase in ("prefill", "decode")}
+        work = StageWork.of(
+            attrs.evolve(PLAN, blocks=(attrs.evolve(block, work=works),)), given)
+        costs, decode = StepCosts(work), StepShape.of(8, 1, 127)
+        assert costs.decode(8, 8 * 128) == pytest.approx(work.step("decode", decode).latency)
+        chunks = ((128, 300),) * 4
+        mixed, reading = costs.mixed(0, 0.0, chunks)
+        whole = work.step("prefill", StepShape.of(4, 128, 300))
+        assert mixed == pytest.approx(whole.latency)
+        waits.append(reading.copies_s)
+        both, _ = costs.mixed(8, 8 * 128.0, chunks)
+        assert both > mixed
+    assert waits[0] == 0 and (waits[2] > 0 or hidden == 0)
 
 
 def test_a_draft_proposes_beside_prompts_too() -> None:

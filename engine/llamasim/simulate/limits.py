@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from llamasim.simulate.stepcost import Corner
+from llamasim.simulate.grid import Corner
 
 
 @attrs.frozen
@@ -50,6 +50,7 @@ class Usage:
         corners: steps at each grid point of the work that no cache changes; `alone` the seconds
             of all steps, had no other batch been near. Kept only where something waits in them.
         send: seconds between stages.
+        copies_s: seconds of copies of the cache that the work beside them did not hide.
         swapped: blocks that went to the host or came back.
         swap_s: seconds of copies that iterations began with.
 
@@ -58,5 +59,6 @@ class Usage:
     corners: dict[Corner, float] = attrs.Factory(dict)
     alone: float = 0.0
     send: float = 0.0
+    copies_s: float = 0.0
     swapped: int = 0
     swap_s: float = 0.0

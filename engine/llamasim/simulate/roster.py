@@ -46,6 +46,8 @@ class Roster:
     _finish: list[tuple[int, int]] = attrs.field(init=False, factory=list)
     _held: list[int] = attrs.field(init=False, factory=list)
     _last_token: dict[int, float] = attrs.field(init=False, factory=dict)
+    #: How long those waited since their first token who join the next decode step.
+    _joined: list[float] = attrs.field(init=False, factory=list)
     #: Of the iteration that is put together: whether someone gave way, seconds of copies.
     _preempted: bool = attrs.field(init=False, default=False)
     _extra: float = attrs.field(init=False, default=0.0)
@@ -150,6 +152,7 @@ class Roster:
         self._enter(request)
         left = self.book.output[request] - 1
         self._decode(request, length, math.ceil(left / self.limits.tokens_out))
+        self._joined.append(self.now - self.book.first_token[request])
         return True
 
     def _static_chunks(self) -> list[tuple[int, int]]:

@@ -280,7 +280,7 @@ class Server(Roster):
         now = self.now = begin + self._extra + self._seconds
         if decoding:
             cache.advance(self._steps)
-            if self._stalls:
+            if self._stalls or self._joined:
                 self._note_stalls((now - begin) / self._steps)
         elif self._due:
             self._stalls.append((len(self._due), now - begin))
@@ -303,7 +303,13 @@ class Server(Roster):
                 self._complete(heapq.heappop(finish)[1])
 
     def _note_stalls(self, step: float) -> None:
-        """Note how long decoding requests stood still before a step, by when they joined."""
+        """Note how long decoding requests stood still before a step, by when they joined, and how
+        long those were on their way who came with their first token.
+        """
+        for seconds in self._joined:
+            self.book.waited(step, -1)
+            self.book.waited(seconds + step, 1)
+        self._joined.clear()
         before, left = 0, sum(seconds for _, seconds in self._stalls)
         for count, seconds in self._stalls:
             if count > before:
@@ -316,6 +322,10 @@ class Server(Roster):
         costs, decoding = self.costs, self._decoding
         rows = decoding * self.limits.rows
         reading = costs.fixed("decode", rows, float(decoding), self._variants)
+        if costs.copies is not None:
+            middle = self._cached + decoding * self.limits.tokens_out * (self._steps - 1) / 2
+            waits = costs.copying(decoding, middle)
+            reading = attrs.evolve(reading, copies_s=sum(waits) / len(waits))
         alone = self._seconds
         if self._busy > 1:
             alone = self._decode_run(math.inf, 1)[1]
@@ -326,6 +336,7 @@ class Server(Roster):
         usage = self.usage
         for corner, share in reading.corners:
             usage.corners[corner] = usage.corners.get(corner, 0.0) + share * steps
+        usage.copies_s += reading.copies_s * steps
         usage.send += reading.send_s * self.costs.hops * steps
         usage.alone += alone
 

@@ -195,8 +195,8 @@ def _exposed(
     """Return what a device waited for; `idle` is the time in which its server had no request."""
     lanes = len(plan.ranks)
     replicas = len(servers) // lanes
-    waits: dict[str, float] = {"host": 0.0, "send": 0.0}
-    busy = 0.0
+    waits: dict[str, float] = {"host": 0.0, "send": 0.0, "copy": 0.0}
+    busy = swapping = 0.0
     active: list[float] = []
     for server in servers:
         usage, rows = server.usage, server.rows.build()
@@ -206,11 +206,13 @@ def _exposed(
         busy += (alone - host - usage.send) / lanes
         waits["host"] += host / replicas / lanes
         waits["send"] += usage.send / replicas / lanes
-        waits["copy"] = waits.get("copy", 0.0) + usage.swap_s / replicas / lanes
+        swapping += usage.swap_s / lanes
+        waits["copy"] += (usage.swap_s + usage.copies_s) / replicas / lanes
         for cause, seconds in costs.waits(usage.corners).items():
             waits[cause] = waits.get(cause, 0.0) + seconds / replicas
     most = sum(max(active[i : i + lanes]) for i in range(0, len(active), lanes)) / replicas
-    rest = makespan - busy / replicas - waits["host"] - waits["send"] - waits["copy"]
+    # What a step waits for is part of it.
+    rest = makespan - (busy + swapping) / replicas - waits["host"] - waits["send"]
     waits["idle"] = min(max(0.0, makespan - most), max(0.0, rest))
     waits["bubble"] = max(0.0, rest - waits["idle"])
     return {k: v for k, v in sorted(waits.items()) if v > 1e-9 * makespan}

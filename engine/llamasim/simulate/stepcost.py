@@ -16,57 +16,44 @@ import attrs
 
 from llamasim.plan.spec import CommWork, StepShape
 from llamasim.simulate.costing import total
+from llamasim.simulate.grid import (
+    KV_STEPS,
+    Corner,
+    above,
+    cached_below,
+    corners_around,
+    steps_until,
+)
+from llamasim.simulate.overhang import Copies
 from llamasim.simulate.stagework import StageWork
 from llamasim.simulate.stepwork import Blocks, blocks_of, seconds_of
 from llamasim.simulate.timings import Segment
 
-#: Grid points to a doubling: four keep the steps that matmuls take by tiles within a few percent.
-TOKEN_STEPS = 4
-KV_STEPS = 8
 #: Most answers that are remembered at a time, so that memory stays bounded however long the run.
 REMEMBERED = 1 << 16
 
 #: (request's new tokens, its tokens that are cached already).
 Chunk = tuple[int, int]
 Stages = tuple[float, ...]
-#: A fixed part's grid point: phase, tokens, sequences.
-Corner = tuple[str, float, float]
 #: The phase of a further model's passes for sequences that decode beside prompts. Its pass over
 #: prompts goes with the model's own; a draft's passes that propose do not (arXiv:2211.17192,
 #: algorithm 1).
 BESIDE = "beside"
 
 
-def grid(value: float, steps: int) -> tuple[float, float]:
-    """Return the grid points on both sides of a value, whole numbers, `steps` a doubling."""
-    if value <= 1:
-        return (0.0, 1.0) if value < 1 else (1.0, 1.0)
-    octave = 1 << (int(value).bit_length() - 1)
-    if octave < steps:
-        low = float(int(value))
-        return (low, low) if low == value else (low, low + 1)
-    width = octave / steps
-    low = octave + int((value - octave) / width) * width
-    return (low, low) if low == value else (low, low + width)
-
-
-def above(point: float, steps: int) -> float:
-    """Return the next grid point above one."""
-    octave = 1 << max(0, int(point).bit_length() - 1)
-    return point + max(1.0, octave / steps)
-
-
 @attrs.frozen(eq=False)
 class Reading:
     """Where the fixed part of a step lies between grid points; the shares may be negative.
 
-    `whole` is its latency, the host's time and sends between stages included.
+    `whole` is its latency, the host's time and sends between stages included; `copies_s` what a
+    stage waits on average for copies that no grid point knows of.
     """
 
     stages: Stages
     send_s: float
     whole: float
     corners: tuple[tuple[Corner, float], ...]
+    copies_s: float = 0.0
 
 
 class _Lines:
@@ -95,6 +82,7 @@ class StepCosts:
         rows: tokens that a decode step processes for each sequence.
         waits_matter: whether anything in a step waits for a transfer.
         accompanied: whether a further model runs in the steps.
+        copies: of the cache, beside the work of a step, where there are some.
 
     """
 
@@ -103,6 +91,7 @@ class StepCosts:
     rows: float = 1.0
     waits_matter: bool = True
     accompanied: bool = False
+    copies: Copies | None = None
     _stages: dict[str, tuple[Blocks, ...]] = attrs.Factory(dict)
     _corners: dict[Corner, tuple[Segment, ...]] = attrs.Factory(dict)
     _read: dict[tuple[str, float, float, int], Reading] = attrs.Factory(dict)
@@ -118,6 +107,7 @@ class StepCosts:
         blocks = self.work.plan.blocks
         self.accompanied = any(b.owner != "model" and b.work.get("decode") for b in blocks)
         works = [w for b in blocks for p in ("prefill", "decode") for w in b.work.get(p, ())]
+        self.copies = Copies.of(self.work)
         self.waits_matter = self.hops > 0 or any(isinstance(w, CommWork) for w in works)
 
     # --- decode steps ------------------------------------------------------------------------
@@ -154,7 +144,7 @@ class StepCosts:
                 count = int((lines.high - cached) / growth) + 1
             more = count * (first + rise * (count - 1) * 0.5)
             if seconds + more >= until:
-                count = _steps_until(until - seconds, first, rise, count)
+                count = steps_until(until - seconds, first, rise, count)
                 return (steps - left + count,
                         seconds + count * (first + rise * (count - 1) * 0.5))
             seconds += more
@@ -167,7 +157,7 @@ class StepCosts:
         self, lines: _Lines, sequences: int, busy: int, cached: float, variants: int
     ) -> None:
         """Put the piece at hand on which a number of cached tokens lies."""
-        low = _grid_below(cached)
+        low = cached_below(cached)
         known = lines.known.get(low)
         if known is None:
             high = above(low, KV_STEPS)
@@ -179,8 +169,23 @@ class StepCosts:
     def _decode_at(self, sequences: int, busy: int, cached: float, variants: int) -> float:
         fixed = self.fixed("decode", sequences * self.rows, float(sequences), variants)
         attention = self._attention(sequences, cached)
-        stages = [f + a for f, a in zip(fixed.stages, attention, strict=True)]
+        waits = self.copying(sequences, cached)
+        stages = [f + a + w for f, a, w in zip(fixed.stages, attention, waits, strict=True)]
         return self._latency(stages, fixed.send_s, busy)
+
+    def copying(
+        self, decoding: int, cached: float, chunks: tuple[Chunk, ...] = ()
+    ) -> Stages:
+        """Return what each stage waits for copies of the cache that its work does not hide."""
+        if self.copies is None:
+            return (0.0,) * (self.hops + 1)
+        parts = [("prefill", self._shape_of(chunks))] if chunks else []
+        if decoding:
+            rows = self.rows
+            parts.append(("decode", StepShape(
+                decoding * rows, decoding, cached * rows, cached * rows, cached)))
+        tokens, sequences = (sum(s.tokens for _, s in parts), sum(s.sequences for _, s in parts))
+        return self.copies.beyond(StepShape(tokens, sequences, 0.0, 0.0, 0.0), parts)
 
     def _latency(self, stages: list[float], send_s: float, busy: int) -> float:
         latency = self.work.host_s + sum(stages) + send_s * self.hops
@@ -213,7 +218,7 @@ class StepCosts:
         pairs = self._pairs.get(chunks)
         if pairs is None:
             pairs = self._prefills(chunks)
-        if not self.hops:
+        if not self.hops and self.copies is None:
             seconds = reading.whole + pairs[0]
             if decoding:
                 lines = self._others.get(decoding)
@@ -225,7 +230,9 @@ class StepCosts:
             return seconds, reading
         if decoding:
             pairs = self._beside(pairs, decoding, cached)
-        stages = [f + p for f, p in zip(reading.stages, pairs, strict=True)]
+        waits = self.copying(decoding, cached, chunks)
+        stages = [f + p + w for f, p, w in zip(reading.stages, pairs, waits, strict=True)]
+        reading = attrs.evolve(reading, copies_s=sum(waits) / len(waits))
         return self._latency(stages, reading.send_s, busy), reading
 
     def _accompanied(self, decoding: int, new: float, prompts: int, variants: int) -> Reading:
@@ -239,27 +246,31 @@ class StepCosts:
 
     def _turn_others(self, lines: _Lines, decoding: int, cached: float) -> None:
         """Put the piece of decoding sequences' attention at hand, on the only stage."""
-        low = _grid_below(cached)
+        low = cached_below(cached)
         high = above(low, KV_STEPS)
         a, b = self._attention(decoding, low)[0], self._attention(decoding, high)[0]
         lines.low, lines.high, lines.base, lines.slope = low, high, a, (b - a) / (high - low)
 
     def _beside(self, pairs: Stages, decoding: int, cached: float) -> Stages:
         """Add the attention of decoding sequences to that of prefills."""
-        low = _grid_below(cached)
+        low = cached_below(cached)
         high = above(low, KV_STEPS)
         share = (cached - low) / (high - low)
         a, b = self._attention(decoding, low), self._attention(decoding, high)
         return tuple([p + x + (y - x) * share for p, x, y in zip(pairs, a, b, strict=True)])
 
     def _prefills(self, chunks: tuple[Chunk, ...]) -> Stages:
-        shape = StepShape(0.0, 0.0, 0.0, 0.0, 0.0)
-        for count, done in chunks:
-            shape += StepShape.of(1, count, done)
+        shape = self._shape_of(chunks)
         if len(self._pairs) >= REMEMBERED:
             self._pairs.clear()
         found = self._pairs[chunks] = self._varying("prefill", shape)
         return found
+
+    def _shape_of(self, chunks: tuple[Chunk, ...]) -> StepShape:
+        shape = StepShape(0.0, 0.0, 0.0, 0.0, 0.0)
+        for count, done in chunks:
+            shape += StepShape.of(1, count, done)
+        return shape
 
     def _varying(self, phase: str, shape: StepShape) -> Stages:
         machine = self.work.costs.machine
@@ -278,7 +289,7 @@ class StepCosts:
             if len(self._read) >= REMEMBERED:
                 self._read.clear()
             corner = (phase, tokens, sequences)
-            corners = _corners(*corner) if phase == "prefill" else {corner: 1.0}
+            corners = corners_around(*corner) if phase == "prefill" else {corner: 1.0}
             stages = tuple(
                 max(0.0, sum(
                     (self._corner(c)[i].seconds + self._of_variants(c, variants)[i]) * share
@@ -350,45 +361,3 @@ class StepCosts:
             )
             self._stages[phase] = found
         return found
-
-
-def _grid_below(value: float) -> float:
-    """Return the last grid point of cached tokens that is not above a value."""
-    if value < KV_STEPS:
-        return float(int(value))
-    octave = 1 << (int(value).bit_length() - 1)
-    width = octave / KV_STEPS
-    return octave + int((value - octave) / width) * width
-
-
-def _steps_until(seconds: float, first: float, rise: float, most: int) -> int:
-    """Return the fewest steps that take so long: `first`, and `rise` more each."""
-    half = first - rise * 0.5
-    root = half * half + 2 * rise * seconds
-    if rise > 1e-9 * first and root > 0:
-        count = math.ceil((math.sqrt(root) - half) / rise)
-    else:
-        count = math.ceil(seconds / first) if first > 0 else most
-    count = max(1, min(most, count))
-    while count > 1 and (count - 1) * (first + rise * (count - 2) * 0.5) >= seconds:
-        count -= 1
-    while count < most and count * (first + rise * (count - 1) * 0.5) < seconds:
-        count += 1
-    return count
-
-
-def _corners(phase: str, tokens: float, sequences: float) -> dict[Corner, float]:
-    """Return the grid points around a step and how much each counts."""
-    low, high = grid(tokens, TOKEN_STEPS)
-    few, many = grid(sequences, 1)
-    across = (tokens - low) / (high - low) if high > low else 0.0
-    # Sequences change the logits alone, whatever the tokens are.
-    up = (sequences - few) / (many - few) if many > few else 0.0
-    found: dict[Corner, float] = {}
-    for corner, share in (
-        ((phase, low, few), 1.0 - across - up), ((phase, high, few), across),
-        ((phase, low, many), up),
-    ):
-        if share:
-            found[corner] = found.get(corner, 0.0) + share
-    return found

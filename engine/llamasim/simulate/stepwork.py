@@ -27,16 +27,26 @@ def blocks_of(costs: Costs, indices: list[int], phase: str) -> Blocks:
     varied: dict[Work, int] = {}
     for index in dict.fromkeys(indices):
         count = indices.count(index)
-        rest: list[Work] = []
-        for work in costs.plan.blocks[index].work.get(phase, ()):
-            if _varies(costs, work):
-                attention[work] = attention.get(work, 0) + count
-            elif isinstance(work, OpWork) and work.variants > 1:
+        rest, varying = parted(costs, index, phase)
+        for work in varying:
+            attention[work] = attention.get(work, 0) + count
+        for work in rest:
+            if _alternates(work):
                 varied[work] = varied.get(work, 0) + count
-            else:
-                rest.append(work)
-        fixed.append((tuple(rest), count))
+        fixed.append((tuple([w for w in rest if not _alternates(w)]), count))
     return Blocks(tuple(fixed), tuple(attention.items()), tuple(varied.items()))
+
+
+def parted(costs: Costs, index: int, phase: str) -> tuple[tuple[Work, ...], tuple[Work, ...]]:
+    """Return the works of a block in a phase that no cache changes, and those that it does."""
+    works = costs.plan.blocks[index].work.get(phase, ())
+    varying = [_varies(costs, w) for w in works]
+    return (tuple([w for w, v in zip(works, varying, strict=True) if not v]),
+            tuple([w for w, v in zip(works, varying, strict=True) if v]))
+
+
+def _alternates(work: Work) -> bool:
+    return isinstance(work, OpWork) and work.variants > 1
 
 
 def _varies(costs: Costs, work: Work) -> bool:
