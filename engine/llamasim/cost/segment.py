@@ -182,7 +182,8 @@ def passing(
             seconds = _known(_comm_seconds, count, work, shape, machine)
             clock.move(index, work, CommCost(seconds, 0.0))
             if work.stream != "copy":
-                links[work.group.nodes > 1] += seconds
+                leaves = apart(lambda g: float(g.nodes > 1), count, work.group)
+                links = [links[0] + seconds * (1 - leaves), links[1] + seconds * leaves]
     clock.finish(works)
     total = larger(clock.now, host_seconds(works, machine))
     inner, outer = (smaller(s / larger(total, _LEAST), 1.0) for s in links)

@@ -1,44 +1,18 @@
-"""A training step in closed form: never slower and never larger than its simulation.
+"""The memory of a training step without simulating it: never more than its simulation finds.
 
-Used to leave out combinations that could not win: a simulation can only make them worse. Time is
-the recurrence of `simulate.fast`. Memory follows from the order of a stage's tasks alone, since its
-activations come and go with its own tasks; gradient buffers are taken to go as early as they can.
+It follows from the order of a stage's tasks alone, since its activations come and go with its own
+tasks; gradient buffers are taken to go as early as they can.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import attrs
-
 from llamasim.plan.spec import Plan
 from llamasim.scenario.spec import Scenario
-from llamasim.simulate.fast import makespan
 from llamasim.simulate.memory import Passes, Timeline, fit, training_levels, with_reserve
 from llamasim.simulate.orders import Task, closing, orders
 from llamasim.simulate.trace import Fit
-from llamasim.study.metrics import training_metrics
-
-#: How much longer than the simulation the recurrence may find a step to be: it takes waits of
-#: equal stages one by one, where the simulation lets some of them pass at the same time.
-SLACK = 0.005
-
-
-@attrs.frozen
-class Bound:
-    """What a training step takes at least."""
-
-    fits: tuple[Fit, ...]
-    metrics: dict[str, float | None]
-
-
-def training_bound(plan: Plan, scenario: Scenario) -> Bound:
-    """Return the least memory of every rank class and, where that fits, the least time."""
-    fits = memory_bound(plan, scenario)
-    if not all(f.fits for f in fits):
-        return Bound(fits, {})
-    seconds = makespan(plan, scenario) * (1 - SLACK)
-    return Bound(fits, training_metrics(scenario, seconds, fits))
 
 
 def memory_bound(plan: Plan, scenario: Scenario) -> tuple[Fit, ...]:

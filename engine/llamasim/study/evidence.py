@@ -50,15 +50,20 @@ class Evidence:
 
 
 def evidence_of(plan: Plan) -> Evidence:
-    """Read the claims of a plan; claims of one technique in one metric are joined to their hull."""
+    """Read the claims of a plan."""
+    return evidence(plan.claims, plan.techniques)
+
+
+def evidence(claims: Iterable[ClaimFact], techniques: Iterable[str]) -> Evidence:
+    """Read claims; those of one technique in one metric are joined to their hull."""
     losses: dict[str, dict[str, Interval]] = {}
     spoken: set[str] = set()
-    for claim in plan.claims:
+    for claim in claims:
         spoken.add(claim.technique)
         if claim.low or claim.high:
             metrics = losses.setdefault(claim.technique, {})
             metrics[claim.metric] = _hull(metrics.get(claim.metric), claim)
-    names = sorted(set(plan.techniques))
+    names = sorted(set(techniques))
     return Evidence(
         exact=tuple(n for n in names if n in spoken and n not in losses),
         losses={n: losses[n] for n in sorted(losses)},

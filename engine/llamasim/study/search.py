@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 import attrs
 
 from llamasim.diagnostics import Diagnostic, Label
 from llamasim.scenario.spec import Scenario
+from llamasim.study.board import Board, point_of
 from llamasim.study.candidate import Candidate
-from llamasim.study.combine import combinations, count
+from llamasim.study.combine import Combination, combinations, count
 from llamasim.study.evidence import best_metric
 from llamasim.study.metrics import Figure, figures_of, objective_of
-from llamasim.study.pareto import Point, front, rounded
+from llamasim.study.pareto import Point
 from llamasim.study.workbench import Workbench
 
 #: Most combinations that are tried.
-MOST = 20_000
+MOST = 200_000
+#: Combinations of a training job that are bounded at a time.
+AT_ONCE = 8192
 #: Best candidates by objective that are simulated beside those on the front.
 RUNNERS_UP = 5
 
@@ -65,9 +69,9 @@ def optimize(
 ) -> tuple[Study | None, list[Diagnostic]]:
     """Try every combination of a scenario's choices.
 
-    Every combination is built and either simulated or bounded in closed form. Those on the front,
-    and the best few by the objective, are always simulated: a bound that a simulation could only
-    worsen is enough to rule a combination out, never to choose it.
+    Every combination is either simulated or, of a training job, bounded in closed form, thousands a
+    second. Those on the front, and the best few by the objective, are always simulated: a bound
+    that a simulation could only worsen is enough to rule a combination out, never to choose it.
     """
     total = count(scenario.choices)
     if total > MOST:
@@ -96,71 +100,36 @@ def _too_many(scenario: Scenario, total: int) -> Diagnostic:
 def _drafts(bench: Workbench, total: int, progress: Progress | None) -> list[Candidate]:
     seen: dict[str, int] = {}
     candidates: list[Candidate] = []
-    for combination in combinations(bench.scenario):
-        candidate = bench.draft(combination, seen.get)
-        if candidate.plan_hash:
-            seen.setdefault(candidate.plan_hash, candidate.number)
-        candidates.append(candidate)
+    for some in batched(combinations(bench.scenario), AT_ONCE if bench.bounded else 1):
+        if bench.bounded:
+            candidates += bench.bounds(some)
+        else:
+            candidates.append(bench.draft(some[0], seen.get))
+            if candidates[-1].simulated:
+                seen[candidates[-1].plan_hash] = candidates[-1].number
         if progress is not None:
             progress(len(candidates), total)
     return candidates
+
+
+def batched(items: Iterable[Combination], count: int) -> Iterator[list[Combination]]:
+    """Yield items in lists of `count`, the last one shorter."""
+    rest = iter(items)
+    while some := list(islice(rest, count)):
+        yield some
 
 
 def _settle(bench: Workbench, candidates: list[Candidate], accuracy: str) -> Study:
     """Simulate until nothing on the front or among the best rests on a bound."""
     scenario = bench.scenario
     objective, figures = objective_of(scenario), figures_of(scenario)
-    while True:
-        ranking = _ranking(candidates, objective, figures, accuracy)
-        ahead = _front(candidates, ranking, figures, accuracy)
-        open_ones = [i for i in (*ranking[:RUNNERS_UP], *ahead) if not candidates[i].simulated]
-        if not open_ones:
-            break
-        candidates[open_ones[0]] = bench.confirm(candidates[open_ones[0]])
-    return Study(scenario, tuple(candidates), ranking, ahead, objective, figures, accuracy)
-
-
-def point_of(candidate: Candidate, figures: Sequence[Figure], accuracy: str) -> Point:
-    """Return a candidate's figures and accuracy, the less the better."""
-    scores = [rounded(f.score(candidate.metrics)) for f in figures]
-    if candidate.evidence is None:
-        return Point((*scores, None))
-    known = candidate.evidence.known(accuracy).high
-    return Point((*scores, rounded(known)), candidate.evidence.unknown(accuracy))
-
-
-def _ranking(
-    candidates: Sequence[Candidate], objective: Figure, figures: Sequence[Figure], accuracy: str
-) -> tuple[int, ...]:
-    """Return the feasible ones by the objective.
-
-    Figures that agree in the digits that count are a dead heat: less unknown accuracy wins it, then
-    less known loss, then the other figures, then the order of trying.
-    """
-
-    def key(index: int) -> tuple[tuple[bool, float], ...]:
-        candidate = candidates[index]
-        first = rounded(objective.score(candidate.metrics))
-        point = point_of(candidate, figures, accuracy)
-        *others, loss = point.figures
-        scores = (first, float(len(point.unknown)), loss, *others)
-        return (*((s is None, s or 0.0) for s in scores), (False, index))
-
-    feasible = [i for i, c in enumerate(candidates) if c.status == "feasible"]
-    return tuple(sorted(feasible, key=key))
-
-
-def _front(
-    candidates: Sequence[Candidate], ranking: Sequence[int], figures: Sequence[Figure],
-    accuracy: str,
-) -> tuple[int, ...]:
-    """Return the Pareto front, the fastest first; of equal ones, the best ranked."""
-    points = [point_of(candidates[i], figures, accuracy) for i in ranking]
-    found = [ranking[k] for k in front(points)]
-    speed = figures[0]
-
-    def key(index: int) -> tuple[bool, float, int]:
-        score = speed.score(candidates[index].metrics)
-        return score is None, score or 0.0, ranking.index(index)
-
-    return tuple(sorted(found, key=key))
+    board = Board(candidates, objective, figures, accuracy)
+    seen: dict[str, int] = {}
+    while open_ones := board.open_ones(RUNNERS_UP):
+        for index in open_ones:
+            found = bench.draft(candidates[index].combination, seen.get)
+            if found.simulated:
+                seen[found.plan_hash] = found.number
+            board.put(index, found)
+    return Study(scenario, tuple(candidates), board.ranking(), board.front(), objective, figures,
+                 accuracy)
