@@ -17,6 +17,7 @@ from llamasim.simulate.clock import Clock
 from llamasim.simulate.desk import ROUTES, Book, Desk, Route, Scaling, Serves
 from llamasim.simulate.kv import Room, kv_bytes, variant_bytes
 from llamasim.simulate.limits import Limits
+from llamasim.simulate.memory import blocks_of
 from llamasim.simulate.parts import parts_of
 from llamasim.simulate.prefixes import Parts, Prefixes
 from llamasim.simulate.server import Lanes, Server
@@ -58,9 +59,20 @@ class Shop:
             schedule.token_budget, min(sequences, fitting), schedule.rows, schedule.tokens_out,
             static=schedule.admission == "batch", whole=schedule.prompts == "whole",
             apart=schedule.mixing == "apart", swap_bytes=schedule.swap_bytes,
-            swap_block_s=self.seconds("host", block) if schedule.swap_bytes else 0.0,
+            swap_block_s=self._swap_seconds(block) if schedule.swap_bytes else 0.0,
             swap_block_bytes=block, coalesce=self.coalesce, loaded=loaded, hands_over=hands_over,
         )
+
+    def _swap_seconds(self, block: float) -> float:
+        """Return the seconds in which a block of all layers passes between device and host.
+
+        Keys and values of each layer lie in arrays of their own, so it goes in as many pieces
+        (arXiv:2309.06180, section 7.3: small transfers limit the bandwidth).
+        """
+        layers = max(sum(b.kv_per_token > 0 for b in blocks_of(self.plan, r))
+                     for r in self.plan.ranks)
+        pieces = max(1, 2 * layers)
+        return pieces * self.seconds("host", block / pieces)
 
     def seconds(self, link: str, size: float) -> float:
         """Return the seconds in which bytes of a device pass over a link to its like."""
