@@ -249,3 +249,12 @@ def test_without_choices_the_scenario_itself_is_judged() -> None:
     assert "nothing to choose" in study_text(study)
 
 
+
+
+def test_a_search_says_how_far_it_is_and_ends_with_nothing() -> None:
+    given, choices = _pretraining()
+    said: list[str] = []
+    optimize(attrs.evolve(given, choices=choices), said.append)
+    assert said[0] == "18 of 18"
+    assert said[-2].endswith("of the best simulated")
+    assert said[-1] == ""

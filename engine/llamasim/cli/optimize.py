@@ -71,14 +71,13 @@ def _study(text: str, overrides: Sequence[str], rules: Sequence[str], *, as_json
     return study
 
 
-def _progress(name: str) -> Callable[[int, int], None] | None:
+def _progress(name: str) -> Callable[[str], None] | None:
     """Return what shows progress on a terminal; nothing is shown elsewhere."""
     if not sys.stderr.isatty():
         return None
 
-    def show(done: int, total: int) -> None:
-        text = "\r\x1b[K" if done == total else f"\r{name}: {done:,} of {total:,}"
-        click.echo(text, err=True, nl=False)
+    def show(how_far: str) -> None:
+        click.echo(f"\r\x1b[K{name}: {how_far}" if how_far else "\r\x1b[K", err=True, nl=False)
 
     return show
 

@@ -24,7 +24,8 @@ AT_ONCE = 8192
 #: Best candidates by objective that are simulated beside those on the front.
 RUNNERS_UP = 5
 
-Progress = Callable[[int, int], None]
+#: Told in a few words how far a search is; nothing at its end.
+Progress = Callable[[str], None]
 
 
 @attrs.frozen
@@ -81,7 +82,9 @@ def optimize(
         return None, diagnostics
     candidates = _drafts(bench, total, progress)
     accuracy = best_metric(c.evidence for c in candidates if c.evidence is not None)
-    study = _settle(bench, candidates, accuracy)
+    study = _settle(bench, candidates, accuracy, progress)
+    if progress is not None:
+        progress("")
     return study, diagnostics
 
 
@@ -108,7 +111,7 @@ def _drafts(bench: Workbench, total: int, progress: Progress | None) -> list[Can
             if candidates[-1].simulated:
                 seen[candidates[-1].plan_hash] = candidates[-1].number
         if progress is not None:
-            progress(len(candidates), total)
+            progress(f"{len(candidates):,} of {total:,}")
     return candidates
 
 
@@ -119,17 +122,23 @@ def batched(items: Iterable[Combination], count: int) -> Iterator[list[Combinati
         yield some
 
 
-def _settle(bench: Workbench, candidates: list[Candidate], accuracy: str) -> Study:
+def _settle(
+    bench: Workbench, candidates: list[Candidate], accuracy: str, progress: Progress | None
+) -> Study:
     """Simulate until nothing on the front or among the best rests on a bound."""
     scenario = bench.scenario
     objective, figures = objective_of(scenario), figures_of(scenario)
     board = Board(candidates, objective, figures, accuracy)
     seen: dict[str, int] = {}
+    simulated = 0
     while open_ones := board.open_ones(RUNNERS_UP):
         for index in open_ones:
             found = bench.draft(candidates[index].combination, seen.get)
             if found.simulated:
                 seen[found.plan_hash] = found.number
             board.put(index, found)
+            simulated += 1
+            if progress is not None:
+                progress(f"{simulated:,} of the best simulated")
     return Study(scenario, tuple(candidates), board.ranking(), board.front(), objective, figures,
                  accuracy)
