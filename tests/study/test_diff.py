@@ -8,7 +8,7 @@ import pytest
 from tests.cli.command_line import call
 from tests.scenarios_for_tests import plan_of, scenario, use
 
-from llamasim.scenario.spec import Scenario
+from llamasim.scenario.spec import Arrivals, Scenario
 from llamasim.simulate import run
 from llamasim.study.diff import Diff, diff
 from llamasim.tables import tabulate
@@ -24,6 +24,7 @@ CASES = {
     "stages": scenario(DP, SPLIT, FLASH, ALL, global_batch=32),
     "again": scenario(DP, FLASH, ALL),
     "decode": scenario(FLASH, mode="inference", devices=1, batch=4),
+    "serve": scenario(FLASH, mode="inference", devices=1, arrivals=Arrivals("poisson", 20, rate=5)),
 }
 
 
@@ -46,7 +47,7 @@ def test_parts_sum_to_the_whole(a: str, b: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_a_run_does_not_differ_from_itself(name: str) -> None:
     found = compared(CASES[name], CASES[name])
-    assert all(p.change == 0 for p in (*found.time, *found.memory))
+    assert all(p.change == 0 for p in (*found.time, *found.memory, *found.results))
     assert found.said == ()
 
 
@@ -65,6 +66,16 @@ def test_recomputation_shows_as_work_done_again_and_as_activations() -> None:
     assert all("again" in cause for cause in longer)
     assert next(p for p in found.memory if p.cause == "activations").change < 0
     assert ("use: full_checkpoint", "not used", "full_checkpoint()") in found.said
+
+
+def test_a_server_s_results_and_steps_are_compared() -> None:
+    """Twice the rate: users wait longer, and more prompts come beside decodes."""
+    busy = scenario(FLASH, mode="inference", devices=1, arrivals=Arrivals("poisson", 20, rate=50))
+    found = compared(CASES["serve"], busy)
+    changes = {p.cause: p.change for p in found.results}
+    assert changes["tpot_ms_mean"] > 0 and changes["output_tok_s"] > 0
+    assert "preemptions" not in changes and "step_time_s" not in changes
+    assert "compute: steps that decode" in {p.cause for p in found.time}
 
 
 def test_the_command_says_what_changed() -> None:

@@ -27,8 +27,8 @@ def command(
     """Say why SECOND takes another time and other memory than FIRST.
 
     Both are scenarios, files or names of shipped ones; without SECOND it is FIRST with what --set
-    changes. The parts sum to the whole: computing by phase and kind of op, and what devices wait
-    for.
+    changes: what comes out, and where time and memory go. The parts sum to the whole: computing
+    by phase and kind of op, and what devices wait for.
     """
     from llamasim.study.diff import diff
 
@@ -67,7 +67,7 @@ def _object(found: Any, names: tuple[str, str]) -> dict[str, Any]:
                 for p in of]
 
     return {
-        "first": names[0], "second": names[1],
+        "first": names[0], "second": names[1], "results": parts(found.results),
         "seconds": parts([found.seconds])[0], "time": parts(found.time),
         "bytes": parts([found.bytes])[0], "memory": parts(found.memory),
         "said": [{"where": w, "first": a, "second": b} for w, a, b in found.said],

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llamasim.report.layout import WIDTH, columns, gib, seconds
+from llamasim.report.layout import WIDTH, columns, gib, number, seconds
 from llamasim.report.summary import cause_name
 from llamasim.study.diff import COMPUTE, Diff, Part
 
+#: How a result is called, and told: by `seconds` of so many, as a share, or as a number.
+RESULTS: dict[str, tuple[str, float | str]] = {
+    "step_time_s": ("step time", 1.0), "tokens_per_s": ("tokens/s", ""),
+    "prefill_tok_s": ("prefill tok/s", ""), "decode_tok_s": ("decode tok/s", ""),
+    "output_tok_s": ("output tok/s", ""), "queue_s_mean": ("queue, mean", 1.0),
+    "ttft_ms_mean": ("time to first token, mean", 1e-3),
+    "ttft_ms_p99": ("time to first token, p99", 1e-3),
+    "tpot_ms_mean": ("time per output token, mean", 1e-3),
+    "tpot_ms_p99": ("time per output token, p99", 1e-3),
+    "itl_ms_p99": ("between tokens, p99", 1e-3),
+    "latency_s_mean": ("whole request, mean", 1.0),
+    "slo_attained": ("requests within the slo", "share"), "preemptions": ("preemptions", ""),
+    "cached_prompt": ("of prompts found in the cache", "share"),
+    "usd_per_million_tokens": ("dollars per million tokens", ""),
+    "joules_per_token": ("joules per token", ""),
+}
 #: Parts smaller than this share of the larger whole are told together.
 LEAST = 0.002
 #: Changes below this share of the whole are those of rounding.
@@ -17,6 +33,8 @@ SAME = 1e-9
 def diff_text(found: Diff, first: str, second: str) -> str:
     """Return the comparison of two runs."""
     lines = [f"{first} -> {second}", ""]
+    if found.results:
+        lines += [*_results(found.results, (first, second)), ""]
     lines += _table("Time", found.time, found.seconds, _time_of, (first, second))
     lines += ["", *_table("Memory of the fullest device", found.memory, found.bytes, _size_of,
                           (first, second))]
@@ -27,6 +45,23 @@ def diff_text(found: Diff, first: str, second: str) -> str:
     else:
         lines += ["", "The scenarios say the same."]
     return "\n".join(lines)
+
+
+def _results(parts: Sequence[Part], names: tuple[str, str]) -> list[str]:
+    rows = [("What comes out", names[0][:16], names[1][:16], "change")]
+    for part in parts:
+        label, how = RESULTS[part.cause]
+        same = abs(part.change) <= SAME * max(abs(part.first), abs(part.second))
+        change = f"{part.change / part.first:+.1%}" if part.first else "new"
+        rows.append((f"  {label}", _told(part.first, how), _told(part.second, how),
+                     "0" if same else change))
+    return columns(rows, right="123", indent=0).splitlines()
+
+
+def _told(value: float, how: float | str) -> str:
+    if isinstance(how, float):
+        return seconds(value * how)
+    return f"{value:.1%}" if how == "share" else number(value)
 
 
 def _table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 #: What a device does when it waits for nothing.
 COMPUTE = "compute"
+#: Columns of `summary` that are compared, where both runs have them and one is not zero.
+RESULTS = (
+    "step_time_s", "tokens_per_s", "prefill_tok_s", "decode_tok_s", "output_tok_s", "queue_s_mean",
+    "ttft_ms_mean", "ttft_ms_p99", "tpot_ms_mean", "tpot_ms_p99", "itl_ms_p99", "latency_s_mean",
+    "slo_attained", "preemptions", "cached_prompt", "usd_per_million_tokens", "joules_per_token",
+)
 
 
 @attrs.frozen
@@ -38,12 +44,14 @@ class Diff:
         time: seconds, mean over devices; `compute: PHASE KIND` for work, else what was waited for.
         memory: bytes by category on each run's fullest device.
         said: what the scenarios say that is not the same: where, in the first, in the second.
+        results: what comes out, by column of `summary`.
 
     """
 
     time: tuple[Part, ...]
     memory: tuple[Part, ...]
     said: tuple[tuple[str, str, str], ...]
+    results: tuple[Part, ...] = ()
 
     @property
     def seconds(self) -> Part:
@@ -68,7 +76,18 @@ def diff(
         _parts(times(first[1]), times(second[1])),
         _parts(memory(first[1]), memory(second[1])),
         tuple(said(first[0], second[0])),
+        tuple(results(first[1], second[1])),
     )
+
+
+def results(
+    first: Mapping[str, pa.Table], second: Mapping[str, pa.Table]
+) -> Iterator[Part]:
+    """Yield what two runs come to, where it means something in both."""
+    a, b = (t["summary"].to_pylist()[0] for t in (first, second))
+    for name in RESULTS:
+        if a.get(name) is not None and b.get(name) is not None and (a[name] or b[name]):
+            yield Part(name, float(a[name]), float(b[name]))
 
 
 def _parts(first: Mapping[str, float], second: Mapping[str, float]) -> tuple[Part, ...]:
@@ -82,7 +101,7 @@ def times(tables: Mapping[str, pa.Table]) -> dict[str, float]:
     Computing is shared out by what ops of each phase and kind take on all devices.
     """
     found = {c["cause"]: float(c["seconds"]) for c in tables["costs"].to_pylist()}
-    work = _by_kind(tables)
+    work = _by_kind(tables) or _by_iteration(tables)
     whole = sum(work.values())
     if whole <= 0 or COMPUTE not in found:
         return found
@@ -110,6 +129,18 @@ def _by_kind(tables: Mapping[str, pa.Table]) -> dict[str, float]:
         phase = f"{row['phase']} " if row["phase"] != row["kind"] else ""
         name = f"{phase}{row['kind']}{again}"
         found[name] = found.get(name, 0.0) + row["spent_sum"] * devices.get(row["rank_class"], 1)
+    return found
+
+
+def _by_iteration(tables: Mapping[str, pa.Table]) -> dict[str, float]:
+    """Return seconds of a server's iterations by what is in them."""
+    found: dict[str, float] = {}
+    for row in tables["iterations"].to_pylist() if "iterations" in tables else ():
+        if not row["prefill_tokens"]:
+            name = "steps that decode"
+        else:
+            name = "steps of prompts" + (" and decodes" if row["decode_sequences"] else "")
+        found[name] = found.get(name, 0.0) + row["end_s"] - row["start_s"]
     return found
 
 
