@@ -11,7 +11,7 @@ import attrs
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "docs/tour.md", "docs/techniques.md", "docs/language.md", "docs/reference.md",
-         "docs/physics.md", "docs/editors.md", "docs/serving.md")
+         "docs/physics.md", "docs/editors.md", "docs/serving.md", "docs/serving-techniques.md")
 _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`(llamasim [^`]+)`")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 @click.argument("second", required=False)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Change a field of SECOND, as in --set workload.micro_batch=2.")
+@click.option("--both", multiple=True, metavar="KEY=VALUE",
+              help="Change a field of both, before --set.")
 @click.option("--rules", multiple=True, metavar="DIR", help="Further folder of rule files.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
-    first: str, second: str | None, overrides: tuple[str, ...], rules: tuple[str, ...],
-    as_json: bool,
+    first: str, second: str | None, overrides: tuple[str, ...], both: tuple[str, ...],
+    rules: tuple[str, ...], as_json: bool,
 ) -> None:
     """Say why SECOND takes another time and other memory than FIRST.
 
@@ -32,10 +34,10 @@ def command(
     """
     from llamasim.study.diff import diff
 
-    a = _ran(first, (), rules, as_json=as_json)
-    b = _ran(second or first, overrides, rules, as_json=as_json)
+    a = _ran(first, both, rules, as_json=as_json)
+    b = _ran(second or first, (*both, *overrides), rules, as_json=as_json)
     found = diff(a, b)
-    names = a[0].name, b[0].name + ("" if second else " changed")
+    names = a[0].name, b[0].name if second else "changed"
     if as_json:
         click.echo(json.dumps(_object(found, names), indent=2, allow_nan=False))
         return
