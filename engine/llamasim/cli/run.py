@@ -152,6 +152,7 @@ def _object(
         "memory": tables["fits"].to_pylist(),
         "time": {c["cause"]: c["seconds"] for c in tables["costs"].to_pylist()},
         **({} if goodput is None else {"reliability": goodput}),
+        "measured": tables["measured"].to_pylist(),
         "claims": tables["claims"].to_pylist(),
         "techniques": list(dict.fromkeys(tables["ledger"]["technique"].to_pylist())),
         "warnings": [d.message for d in said],

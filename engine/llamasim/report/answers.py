@@ -5,8 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
+import attrs
+
 from llamasim.report.accuracy import accuracy_text
 from llamasim.report.layout import WIDTH, columns, money, number
+from llamasim.report.measured import measured_rows
 from llamasim.study import Candidate, Study, infeasible
 from llamasim.study.metrics import COST, MEMORY, Figure, unit_of
 from llamasim.study.search import RUNNERS_UP
@@ -52,6 +55,7 @@ def _feasible(study: Study, best: Candidate) -> list[str]:
     facts += [(f.metric, figure_text(f, best)) for f in _shown(study)]
     facts += [("memory", memory_text(best)), ("accuracy", accuracy_text(best.evidence,
                                                                         study.accuracy))]
+    facts += measured_rows([attrs.asdict(r) for r in study.measured])
     lines += _facts([(k, v) for k, v in facts if v and v != "-"])
     for warning in best.warnings:
         lines += _wrapped(f"warning: {warning}", "  ")

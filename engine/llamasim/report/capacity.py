@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from attrs import asdict
+
 from llamasim.report.layout import columns, facts, money, number, seconds
+from llamasim.report.measured import measured_rows
 from llamasim.study.capacity import Capacity, Probe
 
 _FIGURES = (
@@ -38,6 +41,7 @@ def capacity_text(found: Capacity, head: str) -> str:
         rows.append(("cost", f"{money(s['usd_per_million_tokens'])} per million output tokens"))
     if s["joules_per_token"] is not None:
         rows.append(("energy", f"{number(s['joules_per_token'])} J per token (devices only)"))
+    rows += measured_rows([asdict(r) for r in found.measured])
     return "\n".join([*lines, *facts(rows), *_tried(found, unit)])
 
 
@@ -76,4 +80,5 @@ def capacity_json(found: Capacity) -> dict[str, Any]:
         "share": found.share, "capacity": None if found.best is None else found.best.rate,
         "best": plain(found.best), "over": plain(found.over),
         "tried": [plain(p) for p in found.probes],
+        "measured": [asdict(r) for r in found.measured],
     }

@@ -8,6 +8,7 @@ from typing import Any
 from llamasim.report.claims import claim_lines
 from llamasim.report.goodput import goodput_lines
 from llamasim.report.layout import bar, columns, facts, money, number, seconds, wrapped
+from llamasim.report.measured import measured_rows
 from llamasim.report.memory import memory_lines
 from llamasim.report.serving import served
 
@@ -35,7 +36,7 @@ def report_text(
     parts = [
         f"{name}: {head}",
         "",
-        *_answer(summary, _first_reason(tables)),
+        *_answer(summary, _first_reason(tables), tables["measured"].to_pylist()),
         "",
         *memory_lines(tables["fits"].to_pylist(), ways),
         "",
@@ -56,7 +57,7 @@ def _first_reason(tables: Mapping[str, Any]) -> str:
     return "" if rejected is None or not rejected.num_rows else str(rejected["reason"][0])
 
 
-def _answer(s: Row, rejection: str) -> list[str]:
+def _answer(s: Row, rejection: str, evidence: Sequence[Row]) -> list[str]:
     rows: list[tuple[str, str]] = []
     if s["step_time_s"] is not None:
         rows.append(("step time", seconds(s["step_time_s"])))
@@ -73,7 +74,7 @@ def _answer(s: Row, rejection: str) -> list[str]:
     rows += _waits(s)
     rows.append(("memory", f"{s['peak_memory_gib']:.1f} of {s['capacity_gib']:.1f} GiB: "
                            + _fits_words(s)))
-    return facts(rows)
+    return facts([*rows, *measured_rows(evidence)])
 
 
 def _fits_words(s: Row) -> str:

@@ -16,6 +16,7 @@ from llamasim.plan import compile_plan
 from llamasim.plan.spec import Plan
 from llamasim.scenario.spec import Arrivals, Scenario
 from llamasim.simulate import run
+from llamasim.tables.reach import Reach, reaches
 from llamasim.tables.summary import summarize
 
 #: Relative width of the interval in which the answer lies.
@@ -49,6 +50,7 @@ class Capacity:
         over: the lowest load that was found too high; None where none was.
         users: whether a load is users in a closed loop rather than requests/s.
         probes: all loads tried, in order of their rate.
+        measured: what stands behind its figures.
 
     """
 
@@ -58,6 +60,7 @@ class Capacity:
     over: Probe | None
     users: bool
     probes: tuple[Probe, ...]
+    measured: tuple[Reach, ...] = ()
 
 
 def capacity(
@@ -85,7 +88,8 @@ def capacity(
     probes = tuple(sorted(found.values(), key=lambda p: p.rate))
     best = max((p for p in probes if p.met), key=lambda p: p.rate, default=None)
     over = min((p for p in probes if not p.met), key=lambda p: p.rate, default=None)
-    return Capacity(scenario, share, best, over, users, probes), said
+    return Capacity(
+        scenario, share, best, over, users, probes, reaches(plan, scenario)), said
 
 
 def _search(

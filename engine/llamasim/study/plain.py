@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pyarrow as pa
 
 from llamasim import __version__
@@ -40,6 +41,7 @@ def study_json(study: Study) -> dict[str, Any]:
         "nearest": verdict.nearest.number if verdict and verdict.nearest else None,
         "what_would_change_it": list(verdict.ways) if verdict else [],
         "best": None if best is None else candidate_json(study, best),
+        "measured": [attrs.asdict(r) for r in study.measured],
         "ranking": [study.candidates[i].number for i in study.ranking],
         "front": [study.candidates[i].number for i in study.front],
         "candidates": [candidate_json(study, c) for c in study.candidates],

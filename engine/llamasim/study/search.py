@@ -16,6 +16,7 @@ from llamasim.study.evidence import best_metric
 from llamasim.study.metrics import Figure, figures_of, objective_of
 from llamasim.study.pareto import Point
 from llamasim.study.workbench import Workbench
+from llamasim.tables.reach import Reach
 
 #: Most combinations that are tried.
 MOST = 200_000
@@ -39,6 +40,7 @@ class Study:
         objective: what the ranking is by.
         figures: what the front compares: speed, memory and, if priced, cost.
         accuracy: metric in which the front compares accuracy; empty where nothing is claimed.
+        measured: what stands behind the figures of the best one.
 
     """
 
@@ -49,6 +51,7 @@ class Study:
     objective: Figure
     figures: tuple[Figure, ...]
     accuracy: str
+    measured: tuple[Reach, ...] = ()
 
     @property
     def best(self) -> Candidate | None:
@@ -140,5 +143,6 @@ def _settle(
             simulated += 1
             if progress is not None:
                 progress(f"{simulated:,} of the best simulated")
-    return Study(scenario, tuple(candidates), board.ranking(), board.front(), objective, figures,
-                 accuracy)
+    ranking = board.ranking()
+    return Study(scenario, tuple(candidates), ranking, board.front(), objective, figures, accuracy,
+                 bench.reach(candidates[ranking[0]].combination) if ranking else ())

@@ -30,6 +30,7 @@ from llamasim.study.metrics import (
     summary_metrics,
     training_metrics,
 )
+from llamasim.tables.reach import Reach, reaches
 
 Known = Callable[[str], int | None]
 
@@ -65,6 +66,11 @@ class Workbench:
         plan, diagnostics = build(self.graph, self.program, scenario)
         refused = any(d.is_error for d in diagnostics)
         return None if refused else plan, scenario, diagnostics
+
+    def reach(self, combination: Combination) -> tuple[Reach, ...]:
+        """Return what stands behind the figures of a combination that has a plan."""
+        plan, scenario, _ = self.build(combination)
+        return () if plan is None else reaches(plan, scenario)
 
     def draft(self, combination: Combination, known: Known) -> Candidate:
         """Return a combination simulated, or why it is not.

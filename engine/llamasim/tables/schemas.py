@@ -54,6 +54,17 @@ OPS = pa.schema([
     _words("bound", "what its time is bound by"),
 ])
 
+MEASURED = pa.schema([
+    _field("job", _STR, doc="kind of figures: prompts, generation, serving or training"),
+    _field("runs", _I4, doc="measured runs of this runtime that predictions were held against"),
+    _field("of_device", _I4, doc="those of them on this device"),
+    _field("error", _F8, doc="median of |predicted / measured - 1| of those on this device, or of "
+           "all where they are few"),
+    _field("held_out", _I4, doc="runs that no fitted figure has seen"),
+    _field("held_out_error", _F8, doc="their median"),
+    _field("beyond", pa.list_(_STR), doc="what of this run is outside of what was measured"),
+])
+
 MEMORY = pa.schema([
     _field("rank_class", _I4),
     _words("category"),
@@ -129,5 +140,6 @@ FITS = pa.schema([
 SCHEMAS: Mapping[str, pa.Schema] = {
     "summary": SUMMARY, "ops": OPS, "memory": MEMORY, "links": LINKS, "requests": REQUESTS,
     "rejected": REJECTED, "iterations": ITERATIONS, "claims": CLAIMS, "ledger": LEDGER,
-    "costs": COSTS, "fits": FITS, "goodput": GOODPUT, "reliability": RELIABILITY,
+    "costs": COSTS, "fits": FITS, "measured": MEASURED, "goodput": GOODPUT,
+    "reliability": RELIABILITY,
 }

@@ -14,6 +14,7 @@ from llamasim.simulate.goodput import endure
 from llamasim.simulate.trace import CATEGORIES, Ints, Trace
 from llamasim.tables.goodput import goodput_summary, goodput_tables
 from llamasim.tables.ops import Words, op_table
+from llamasim.tables.reach import reaches
 from llamasim.tables.schemas import (
     CLAIMS,
     COSTS,
@@ -21,6 +22,7 @@ from llamasim.tables.schemas import (
     ITERATIONS,
     LEDGER,
     LINKS,
+    MEASURED,
     MEMORY,
     REJECTED,
     REQUESTS,
@@ -45,6 +47,7 @@ def tabulate(trace: Trace) -> Tables:
         "ledger": _rows(trace.plan.ledger, LEDGER),
         "costs": _costs(trace),
         "fits": _fits(trace),
+        "measured": _rows(reaches(trace.plan, trace.scenario), MEASURED),
         **goodput,
     }
     if trace.requests is not None:
