@@ -75,6 +75,7 @@ CHUNKS = "use.serving.batching.stall_free_batching={%s}"
 EIGHT = "use.quantization.kv_cache.fp8_kv_cache={}"
 APART = "use.quantization.kv_cache.int4_kv_cache={unpacking: apart}"
 AWAY = "use.offload.cache.cache_to_host={share: 20 %}"
+KEPT_AWAY = "use.serving.cache.host_prefix_cache={space: 128 GiB}"
 SWAP = "use.serving.cache.swap_preemption={space: 32 GiB}"
 
 PAIRS = (
@@ -93,6 +94,8 @@ PAIRS = (
          ("output_tok_s", "tpot_ms_mean", "preemptions"), ("kv-quantization-hurts", (APART,))),
     Pair("kv-offload", ("kv-offload-helps", "kv-offload-hurts"), (AWAY,),
          ("output_tok_s", "tpot_ms_mean", "ttft_ms_mean")),
+    Pair("prefix-offload", ("prefix-offload-helps", "prefix-offload-hurts"), (KEPT_AWAY,),
+         ("ttft_ms_mean", "tpot_ms_mean", "cached_prompt")),
     Pair("swap", ("swap-helps", "swap-hurts"), (SWAP,),
          ("output_tok_s", "itl_ms_p99", "preemptions")),
 )
@@ -130,6 +133,10 @@ SWEEPS = (
           "cluster.host_link", (AWAY,), "output_tok_s"),
     Sweep("offload-share", "kv-offload-helps", "share", _same("10 %", "20 %", "30 %", "50 %"), "",
           ("use.offload.cache.cache_to_host={share: {}}",), "output_tok_s"),
+    Sweep("prefix-offload-link", "prefix-offload-helps", "GB/s",
+          tuple((b, f"{{base: pcie4-x16, bandwidth: {b} GB/s}}")
+                for b in ("63", "31", "16", "10", "8", "4")),
+          "cluster.host_link", (KEPT_AWAY,), "ttft_ms_mean"),
     Sweep("swap-block", "swap-hurts", "tokens of a block",
           tuple((b, f"{{block: {b} tok}}") for b in ("16", "64", "256")),
           "use.serving.cache.paged_cache", (SWAP,), "output_tok_s"),

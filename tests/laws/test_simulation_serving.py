@@ -38,7 +38,7 @@ def runs(draw: st.DrawFn) -> tuple[Any, Any]:
     schedule |= draw(st.sampled_from((
         {}, {}, {"rows": 4.0, "tokens_out": 2.5}, {"cache": "prefix"}, {"cache": "prefix"},
         {"prompts": "whole", "token_budget": 2048}, {"mixing": "apart"}, {"reserve": "request"},
-        {"cache": "prefix", "reserve": "request"},
+        {"cache": "prefix", "reserve": "request"}, {"cache": "prefix", "kept_bytes": 1e7},
         {"cache": "prefix", "rows": 4.0, "tokens_out": 2.5}, {"swap_bytes": 1e6},
         {"mixing": "apart", "swap_bytes": 1e9},
     )))

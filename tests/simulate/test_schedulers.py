@@ -12,6 +12,7 @@ from tests.simulate.hand_plans import plan, serving
 from llamasim.plan import compile_plan
 from llamasim.scenario.spec import Arrivals
 from llamasim.simulate import run
+from llamasim.simulate.kept import Kept
 from llamasim.simulate.trace import Iterations, Requests, Service, Trace
 from llamasim.tables.latency import latency_row
 
@@ -180,6 +181,36 @@ def test_beginnings_are_shared_whatever_is_set_aside(schedule: dict[str, Any]) -
     r, _, service = parts(run(made(cache="prefix", **schedule), given))
     assert (r.cached > 0).sum() >= 55
     assert service.blocks == 6000 // 16
+
+
+def test_beginnings_come_back_from_the_host_when_the_device_gave_them_up() -> None:
+    """Room for one beginning of 512 tokens on the device, two of them in turn: without the host each
+    is computed anew, with it they are copied: 32 blocks, or what is left of them.
+    """
+    given = serving("gamma", 8, rate=20.0, cv=1e-6, prompt=600, output=4, shared_prefix=512,
+                    prefixes=2, memory=room(800), seed=3)
+    plain, it, _ = parts(run(made(cache="prefix"), given))
+    trace = run(made(cache="prefix", kept_bytes=1e9), given)
+    kept, its, service = parts(trace)
+    assert (kept.cached >= plain.cached).all()
+    assert (kept.cached[2:] == 512).all() and (plain.cached < 512).any()
+    # Every token of a prompt is computed or found.
+    assert its.prefill_tokens.sum() == (600 - kept.cached).sum()
+    assert service.swapped == (it.prefill_tokens.sum() - its.prefill_tokens.sum()) / 16
+    each = 2e-6 + TOKEN * 16 / 50e9
+    assert trace.exposed["copy"] == pytest.approx(service.swapped * each, rel=1e-3)
+
+
+def test_a_host_without_room_keeps_what_was_used_last() -> None:
+    host = Kept(10)
+    host.put(1, 6)
+    host.put(2, 3)
+    host.put(1, 2)
+    host.put(3, 4)
+    assert [host.depth(n) for n in (1, 2, 3)] == [6, 0, 4]
+    assert host.used == 10
+    host.put(4, 99)
+    assert [host.depth(n) for n in (1, 2, 3, 4)] == [0, 0, 0, 10]
 
 
 @pytest.mark.parametrize("uses", [

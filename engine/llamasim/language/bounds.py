@@ -94,6 +94,7 @@ _CELLS: Mapping[str, Bounds] = MappingProxyType(
         "schedule.kv_block": Bounds(1.0),
         "schedule.prefill_replicas": _NUMBER,
         "schedule.swap_bytes": AMOUNT,
+        "schedule.kept_bytes": AMOUNT,
         "schedule.replicas_least": _NUMBER,
         "schedule.replica_start": AMOUNT,
         "schedule.open_above": _NUMBER,

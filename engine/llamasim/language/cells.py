@@ -208,6 +208,9 @@ _CELLS = (
     Cell("schedule.swap_bytes", ("step",), DATA, Stratum.SCHEDULE, _SET,
          "Host memory of each device for the cache of requests that give way; what finds no room "
          "is computed again. Base: 0 B."),
+    Cell("schedule.kept_bytes", ("step",), DATA, Stratum.SCHEDULE, _SET,
+         "Host memory of each device for beginnings of prompts, from where those come back that "
+         "the device no longer has. Base: 0 B."),
     Cell("schedule.routing", ("step",), None, Stratum.SCHEDULE, _SET,
          "Which replica a request goes to: each in turn, the one with the fewest requests, the "
          "one that has most of its prompt cached, or one that holds the variant of the weights "

@@ -338,6 +338,7 @@ class Schedule:
     mixing: str = "together"
     reserve: str = "grown"
     swap_bytes: float = 0.0
+    kept_bytes: float = 0.0
     variants: int = 1
     routing: str = "round_robin"
     replicas_least: int = 0

@@ -58,6 +58,12 @@ class Cache:
         """Return the first tokens of a prompt that are cached; at least one is left to compute."""
         return self.prefixes.known(request, total) if self.prefixes else 0
 
+    def stored(self, request: int, total: int, known: int) -> int:
+        """Return the first tokens of a prompt of which `known` are cached, with the host's."""
+        if self.prefixes is None or self.prefixes.host is None:
+            return known
+        return max(known, self.prefixes.stored(request, total))
+
     def open(
         self, request: int, tokens: int, whole: int, known: int = 0, joining: bool = False
     ) -> bool:

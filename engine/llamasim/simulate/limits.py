@@ -20,6 +20,7 @@ class Limits:
         swap_bytes: host memory of each device for sequences that give way; 0: they are computed
             again.
         swap_block_s: seconds in which a block passes between device and host.
+        kept_block_s: seconds in which a block of a beginning comes back from the host.
         swap_block_bytes: of a block, on the device where it is largest.
         coalesce: whether equal decode steps are one event.
         loaded: requests come with their prompt's cache and first token from elsewhere.
@@ -36,6 +37,7 @@ class Limits:
     apart: bool = False
     swap_bytes: float = 0.0
     swap_block_s: float = 0.0
+    kept_block_s: float = 0.0
     swap_block_bytes: float = 1.0
     coalesce: bool = True
     loaded: bool = False

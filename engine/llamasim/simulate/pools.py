@@ -15,6 +15,7 @@ from llamasim.simulate.arrivals import Stream
 from llamasim.simulate.cache import Cache
 from llamasim.simulate.clock import Clock
 from llamasim.simulate.desk import ROUTES, Book, Desk, Route, Scaling, Serves
+from llamasim.simulate.kept import Kept
 from llamasim.simulate.kv import Room, kv_bytes, variant_bytes
 from llamasim.simulate.limits import Limits
 from llamasim.simulate.memory import blocks_of
@@ -60,6 +61,7 @@ class Shop:
             static=schedule.admission == "batch", whole=schedule.prompts == "whole",
             apart=schedule.mixing == "apart", swap_bytes=schedule.swap_bytes,
             swap_block_s=self._swap_seconds(block) if schedule.swap_bytes else 0.0,
+            kept_block_s=self.seconds("host", block) if schedule.kept_bytes else 0.0,
             swap_block_bytes=block, coalesce=self.coalesce, loaded=loaded, hands_over=hands_over,
         )
 
@@ -89,10 +91,19 @@ class Shop:
         schedule, space = self.plan.schedule, self.space
         reserve = (schedule.admission == "batch" or schedule.cache == "contiguous"
                    or schedule.reserve != "grown" or schedule.tokens_out != 1)
-        kept = Prefixes(space.block, self.parts) if self.parts and prefixes else None
+        kept = None
+        if self.parts and prefixes:
+            kept = Prefixes(space.block, self.parts, self._host())
         context = self.scenario.workload.sequence if schedule.reserve == "context" else 0
         return Cache(space.blocks // len(self.plan.ranks), space.block, schedule.tokens_out,
                      reserve=reserve, context=context, prefixes=kept)
+
+    def _host(self) -> Kept | None:
+        """Return one server's room for beginnings on the host; its share of a replica's."""
+        size = max(self.space.bytes_per_block)
+        if not self.plan.schedule.kept_bytes or not size:
+            return None
+        return Kept(int(self.plan.schedule.kept_bytes / size) // len(self.plan.ranks))
 
     def slots(self) -> Slots | None:
         """Return one server's places for variants of the weights; its share of a replica's."""

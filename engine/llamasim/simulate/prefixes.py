@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
+from llamasim.simulate.kept import Kept
+
 #: (number, blocks) of the parts of a request's prompt that others may share.
 Parts = tuple[tuple[int, int], ...]
 
@@ -30,11 +32,14 @@ class Prefixes:
 
     Attributes:
         spare: blocks kept that no running request uses.
+        host: what is kept on the host besides, if anything is.
 
     """
 
-    def __init__(self, block: int, parts: Callable[[int], Parts]) -> None:
-        self.block, self._parts_of = block, parts
+    def __init__(
+        self, block: int, parts: Callable[[int], Parts], host: Kept | None = None
+    ) -> None:
+        self.block, self._parts_of, self.host = block, parts, host
         self.spare = 0
         self._parts: dict[int, _Part] = {}
         self._idle: OrderedDict[int, _Part] = OrderedDict()
@@ -55,6 +60,17 @@ class Prefixes:
                 break
             found += min(part.blocks, blocks)
             if part.blocks < blocks:
+                break
+        return min(found, most) * self.block
+
+    def stored(self, request: int, total: int) -> int:
+        """Return the first tokens of a request that are cached, here or on the host."""
+        found, most, host = 0, (total - 1) // self.block, self.host
+        for number, blocks in self.chain(request):
+            part = self._parts.get(number)
+            depth = max(part.blocks if part else 0, host.depth(number) if host else 0)
+            found += min(depth, blocks)
+            if depth < blocks or found >= most:
                 break
         return min(found, most) * self.block
 
@@ -84,6 +100,8 @@ class Prefixes:
                 self._idle.pop(number, None)
             held.append(depth)
             left -= depth
+            if self.host is not None:
+                self.host.put(number, depth)
         self._running[request] = chain, held
 
     def held(self, request: int) -> int:
@@ -119,6 +137,8 @@ class Prefixes:
             part.blocks += more
             _add(part, depth + more, 1)
             held[at:] = [depth + more]
+            if self.host is not None:
+                self.host.put(number, depth + more)
             whole -= more
             kept += more
         return kept

@@ -130,15 +130,18 @@ class Roster:
                     continue
                 total += self._made.get(request, 0)
             known = cache.known(request, total) if cache.prefixes else 0
-            count = total - known
+            stored = cache.stored(request, total, known) if cache.prefixes else 0
+            count = total - stored
             if count > budget:
                 if limits.whole and (chunks or self._due):
                     return
                 count = count if limits.whole else budget
-            if not cache.open(request, known + count, self._whole(request), known):
+            if not cache.open(request, stored + count, self._whole(request), known):
                 return
             waiting.popleft()
-            self._start(request, known)
+            self._start(request, stored)
+            if stored > known:
+                self._move((stored - known) // cache.block, limits.kept_block_s)
             chunks.append((request, count))
             budget -= count
             places -= 1
@@ -232,7 +235,7 @@ class Roster:
         self._host_bytes += size
         self.cache.close(request)
         self._swapped.appendleft((request, length, left))
-        self._move(blocks)
+        self._move(blocks, limits.swap_block_s)
         return True
 
     def _bring_back(self, budget: int) -> int:
@@ -252,15 +255,15 @@ class Roster:
             self._swapped.popleft()
             blocks = self.cache.blocks(length)
             self._host_bytes -= blocks * self.limits.swap_block_bytes
-            self._move(blocks)
+            self._move(blocks, self.limits.swap_block_s)
             self._enter(request)
             self._decode(request, length, left)
             self.book.waited(self.now - self._last_token.pop(request), 1)
             budget -= rows
         return budget
 
-    def _move(self, blocks: int) -> None:
-        self._copy(blocks * self.limits.swap_block_s)
+    def _move(self, blocks: int, each: float) -> None:
+        self._copy(blocks * each)
         self.usage.swapped += blocks
 
     def _copy(self, seconds: float) -> None:
