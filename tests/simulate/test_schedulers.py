@@ -184,7 +184,7 @@ def test_beginnings_are_shared_whatever_is_set_aside(schedule: dict[str, Any]) -
 
 
 def test_beginnings_come_back_from_the_host_when_the_device_gave_them_up() -> None:
-    """Room for one beginning of 512 tokens on the device, two of them in turn: without the host each
+    """Room for one beginning of 512 tokens on the device, two in turn: without the host each
     is computed anew, with it they are copied: 32 blocks, or what is left of them.
     """
     given = serving("gamma", 8, rate=20.0, cv=1e-6, prompt=600, output=4, shared_prefix=512,
