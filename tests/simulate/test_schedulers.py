@@ -201,6 +201,14 @@ def test_beginnings_come_back_from_the_host_when_the_device_gave_them_up() -> No
     assert trace.exposed["copy"] == pytest.approx(service.swapped * each, rel=1e-3)
 
 
+@pytest.mark.parametrize("schedule", [
+    {"swap_bytes": 3e9}, {"cache": "prefix", "kept_bytes": 3e9},
+])
+def test_room_on_the_host_is_set_aside(schedule: dict[str, Any]) -> None:
+    trace = run(made(**schedule), serving("batch", 2, prompt=256, output=16))
+    assert trace.fits[0].host_bytes == 3e9
+
+
 def test_a_host_without_room_keeps_what_was_used_last() -> None:
     host = Kept(10)
     host.put(1, 6)

@@ -78,6 +78,16 @@ def test_a_server_s_results_and_steps_are_compared() -> None:
     assert "compute: steps that decode" in {p.cause for p in found.time}
 
 
+def test_memory_of_the_host_is_not_the_device_s() -> None:
+    """A quarter of the cache away: the device's memory stays within the device."""
+    away = scenario(FLASH, use("offload.cache.cache_to_host", share=0.25), mode="inference",
+                    devices=1, arrivals=Arrivals("poisson", 20, rate=5))
+    found = compared(CASES["serve"], away)
+    host = next(p for p in found.results if p.cause == "host_bytes")
+    assert host.first == 0 and host.second > 0
+    assert "host" not in {p.cause for p in found.memory}
+
+
 def test_the_command_says_what_changed() -> None:
     result = call("diff", "laptop", "--set", "workload.output=64 tok", "--json")
     assert result.code == 0, result.err

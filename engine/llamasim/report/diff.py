@@ -8,7 +8,7 @@ from llamasim.report.layout import WIDTH, columns, gib, number, seconds
 from llamasim.report.summary import cause_name
 from llamasim.study.diff import COMPUTE, Diff, Part
 
-#: How a result is called, and told: by `seconds` of so many, as a share, or as a number.
+#: How a result is called, and told: by `seconds` of so many, as a share, bytes, or a number.
 RESULTS: dict[str, tuple[str, float | str]] = {
     "step_time_s": ("step time", 1.0), "tokens_per_s": ("tokens/s", ""),
     "prefill_tok_s": ("prefill tok/s", ""), "decode_tok_s": ("decode tok/s", ""),
@@ -23,6 +23,7 @@ RESULTS: dict[str, tuple[str, float | str]] = {
     "cached_prompt": ("of prompts found in the cache", "share"),
     "usd_per_million_tokens": ("dollars per million tokens", ""),
     "joules_per_token": ("joules per token", ""),
+    "host_bytes": ("host memory of a device", "bytes"),
 }
 #: Parts smaller than this share of the larger whole are told together.
 LEAST = 0.002
@@ -61,6 +62,8 @@ def _results(parts: Sequence[Part], names: tuple[str, str]) -> list[str]:
 def _told(value: float, how: float | str) -> str:
     if isinstance(how, float):
         return seconds(value * how)
+    if how == "bytes":
+        return gib(value)
     return f"{value:.1%}" if how == "share" else number(value)
 
 

@@ -129,9 +129,11 @@ def _fits(
     space: Room,
 ) -> tuple[Fit, ...]:
     used = levels[0]["kv_cache"].top / space.bytes_per_block[0] if space.bytes_per_block[0] else 0
-    # All variants lie on the host, from where devices take those that they hold.
+    # All variants lie on the host, from where devices take those that they hold; room for caches
+    # is set aside there.
     variants = scenario.workload.variants if plan.schedule.variants > 1 else 0
-    beside = [variants * variant_bytes(plan, r) for r in plan.ranks]
+    aside = plan.schedule.swap_bytes + plan.schedule.kept_bytes
+    beside = [variants * variant_bytes(plan, r) + aside for r in plan.ranks]
     return tuple(
         fit(plan, i, v, scenario, used * space.host_bytes_per_block[i] + beside[i])
         for i, v in enumerate(levels)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: What a device does when it waits for nothing.
 COMPUTE = "compute"
+#: What a device takes of its host's memory, which is none of its own.
+HOST = "host"
 #: Columns of `summary` that are compared, where both runs have them and one is not zero.
 RESULTS = (
     "step_time_s", "tokens_per_s", "prefill_tok_s", "decode_tok_s", "output_tok_s", "queue_s_mean",
@@ -44,7 +46,8 @@ class Diff:
         time: seconds, mean over devices; `compute: PHASE KIND` for work, else what was waited for.
         memory: bytes by category on each run's fullest device.
         said: what the scenarios say that is not the same: where, in the first, in the second.
-        results: what comes out, by column of `summary`.
+        results: what comes out, by column of `summary`, and `host_bytes` that a device takes of
+            its host's memory.
 
     """
 
@@ -88,6 +91,10 @@ def results(
     for name in RESULTS:
         if a.get(name) is not None and b.get(name) is not None and (a[name] or b[name]):
             yield Part(name, float(a[name]), float(b[name]))
+    hosts = [max((float(f["peak_bytes"]) for f in t["fits"].to_pylist()
+                  if f["category"] == HOST), default=0.0) for t in (first, second)]
+    if any(hosts):
+        yield Part("host_bytes", hosts[0], hosts[1])
 
 
 def _parts(first: Mapping[str, float], second: Mapping[str, float]) -> tuple[Part, ...]:
@@ -148,7 +155,7 @@ def memory(tables: Mapping[str, pa.Table]) -> dict[str, float]:
     """Return the bytes of the fullest device by category."""
     ranks: dict[int, dict[str, float]] = {}
     for row in tables["fits"].to_pylist():
-        if row["category"] != "total":
+        if row["category"] not in ("total", HOST):
             ranks.setdefault(row["rank_class"], {})[row["category"]] = float(row["peak_bytes"])
     if not ranks:
         return {}
