@@ -31,6 +31,11 @@ def command(
     Both are scenarios, files or names of shipped ones; without SECOND it is FIRST with what --set
     changes: what comes out, and where time and memory go. The parts sum to the whole: computing
     by phase and kind of op, and what devices wait for.
+
+    \b
+      llamasim diff laptop laptop-cpu
+      llamasim diff cloud --set workload.prompt.mean=4096
+      llamasim diff serving/pools-helps --set "use.serving.pools.disaggregated_pools={}"
     """
     from llamasim.study.diff import diff
 
