@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from llamasim import catalog
+from llamasim.model import resolve
 from llamasim.validate import read_mapping
 from llamasim.validate.cluster import UnsupportedError, device_of
 from llamasim.validate.files import Row
@@ -37,7 +38,8 @@ def spelled(column: str, text: str) -> str:
     ("LMDeploy", "lmdeploy-turbomind"), ("TGI 2.0", "tgi"), ("HF Transformers", "transformers"),
     ("nxd-inference/vllm", "nxd-inference"), ("optimum-habana+deepspeed",
                                               "optimum-habana-deepspeed"),
-    ("mlx-lm", "mlx"), ("exl2", "exllamav2"), ("gpt-fast", "gpt-fast"),
+    ("mlx-lm", "mlx"), ("exl2", "exllamav2"), ("gpt-fast", "gpt-fast"), ("LM-Studio", "llama.cpp"),
+    ("Atom", "quarot"), ("torch.compile", "gpt-fast"),
 ])
 def test_runtimes_are_known_by_their_usual_names(text: str, runtime: str) -> None:
     assert spelled("runtime", text) == runtime
@@ -57,6 +59,8 @@ def test_a_version_behind_a_name_has_a_column_of_its_own() -> None:
     ("llm.int8()", "int8-wo"), ("W8A8 INT8", "w8a8-int8"),
     ("SmoothQuant", "w8a8-int8"), ("FP8 E4M3", "fp8"), ("fp8-w8a8", "fp8"),
     ("fp8-rowwise-w8a8", "fp8-rowwise-w8a8"), ("NVFP4", "nvfp4"), ("MXFP4", "mxfp4"),
+    ("mlx-4bit", "int4-awq"), ("mlx-6bit", "q6_k"), ("8.0bpw", "int8-wo"), ("6.5bpw", "q6_k"),
+    ("modelopt-fp8", "fp8"), ("Q4_K_R4", "q4_k_m"), ("q3f16_1", "int3"), ("q0f16", "fp16"),
     ("bnb-nf4", "nf4"), ("int3", "int3"), ("2-bit", "int2"), ("w4a8-fp8", "w4a8-awq"),
 ])
 def test_weights_are_known_by_their_usual_names(text: str, weights: str) -> None:
@@ -156,3 +160,26 @@ def test_more_users_than_a_server_has_room_for_wait() -> None:
                 metric="output_tok_s")
     predicted = next(iter(Predictor(MAPPING).inference(given)))
     assert predicted.status == "scored", predicted.reason
+
+
+@pytest.mark.parametrize(("text", "model"), [
+    ("Mixtral-8x22B", "mixtral-8x22b-v0.1"), ("tiiuae/falcon-180B", "falcon-180b"),
+    ("EleutherAI/gpt-j-6b", "gpt-j-6b"), ("Qwen/Qwen3-8B", "qwen3-8b"),
+    ("DeepSeek-R1-Distill-Llama-8B", "llama-3.1-8b"), ("deepseek-ai/DeepSeek-R1", "deepseek-v3"),
+    ("openai/gpt-oss-120b", "gpt-oss-120b"), ("llama-65b", "llama-65b"),
+    ("Llama-4-Maverick-17B-128E-Instruct", "llama-4-maverick"),
+])
+def test_models_beyond_the_measured_ones_are_known(text: str, model: str) -> None:
+    assert inference_scenario(row(model=text), MAPPING).model.id == model
+
+
+@pytest.mark.parametrize(("model", "billions"), [
+    ("mixtral-8x22b-v0.1", 140.6), ("falcon-180b", 179), ("gpt-oss-120b", 116.8), ("dbrx", 132),
+    ("qwen3-235b-a22b", 235), ("llama-4-maverick", 400.7), ("bloom-176b", 176.2),
+    ("deepseek-v2", 235.7),
+])
+def test_shapes_come_to_the_published_number_of_parameters(model: str, billions: float) -> None:
+    """Model cards: text parameters, the shared head once where it is tied."""
+    found = catalog.get_model(model)
+    assert found is not None
+    assert resolve(found).params / 1e9 == pytest.approx(billions, rel=0.005)
