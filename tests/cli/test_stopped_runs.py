@@ -97,3 +97,10 @@ def test_nothing_is_said_of_progress_but_at_a_terminal(
     monkeypatch.setattr("llamasim.cli.progress._terminal", lambda: True)
     assert "of 400 requests, " in ran(scenario).err
     assert ran(scenario, "--json").err == ""
+
+
+def test_a_run_that_keeps_no_state_cannot_be_resumed(tmp_path: Path) -> None:
+    said = call("run", "laptop", "--resume", "--out", str(tmp_path))
+    assert said.code == 2
+    assert "error[E0723]: there is nothing that this run could go on from" in said.err
+    assert not (tmp_path / "laptop").exists()

@@ -36,7 +36,10 @@ def test_requests_come_in_order_of_their_times(tmp_path: Path) -> None:
 def test_a_length_that_is_written_wins(tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text(PLAIN)
     text = replay(NAMED).replace("{mode: inference,", "{mode: inference, output: 99 tok,")
-    given = read_well(tmp_path, text).workload
+    scenario, said = read_text(tmp_path, text)
+    assert scenario is not None
+    assert [d.code for d in said] == ["W0504"]
+    given = scenario.workload
     assert (given.output.distribution, given.output.mean) == ("fixed", 99)
     assert given.prompt.distribution == "recorded"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from llamasim.cli.support import headline, read_scenario, say, stop
+from llamasim.cli.support import headline, read_scenario, say, stop, untried
 
 if TYPE_CHECKING:
     from llamasim.study.capacity import Probe
@@ -39,6 +39,8 @@ def command(
 
     slo = [f"workload.slo.{t.strip()}" for text in targets for t in text.split(",") if t.strip()]
     given = read_scenario(scenario, (*overrides, *slo), rules, as_json=as_json)
+    if not as_json:
+        say(untried(given))
     found, said = capacity(given, share / 100, None if as_json else _show)
     stop(said, as_json=as_json)
     assert found is not None

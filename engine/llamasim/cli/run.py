@@ -16,6 +16,7 @@ from llamasim.cli.support import (
     say,
     stop,
     unfinished,
+    untried,
 )
 from llamasim.diagnostics import Diagnostic
 
@@ -52,7 +53,7 @@ def command(
     that Ctrl-C stops keeps its state, and goes on with --resume.
     """
     rows: list[dict[str, Any]] = []
-    read = [read_with_warnings(text, overrides, rules, as_json=as_json) for text in scenarios]
+    read = [_read(text, overrides, rules, as_json=as_json) for text in scenarios]
     folders = [results_folder(out, scenario.name) for scenario, _ in read]
     stop(_twice(scenarios, folders), as_json=as_json)
     for (scenario, said), folder in zip(read, folders, strict=True):
@@ -63,6 +64,16 @@ def command(
         from llamasim.report import compare_text
 
         click.echo("\n" + compare_text([r["summary"] for r in rows]))
+
+
+def _read(
+    text: str, overrides: Sequence[str], rules: Sequence[str], *, as_json: bool
+) -> tuple[Scenario, list[Diagnostic]]:
+    scenario, said = read_with_warnings(text, overrides, rules, as_json=as_json)
+    more = untried(scenario)
+    if not as_json:
+        say(more)
+    return scenario, [*said, *more]
 
 
 def _one(
@@ -102,6 +113,11 @@ def _simulated(
     from llamasim.simulate import run
 
     if not scenario.workload.serving:
+        if resume:
+            stop([Diagnostic(
+                "E0723", "there is nothing that this run could go on from",
+                why="only a server's run keeps its state when it is stopped",
+                help=("run it without --resume",))], as_json=as_json)
         return run(plan, scenario)
     from llamasim.cli.progress import Interrupted, Progress
     from llamasim.simulate.unfinished import Unfit

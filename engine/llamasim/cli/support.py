@@ -98,6 +98,20 @@ def read_with_warnings(
     return scenario, said
 
 
+def untried(scenario: Scenario) -> list[Diagnostic]:
+    """Return a warning where a scenario leaves choices open that the command does not try."""
+    if not scenario.choices:
+        return []
+    from llamasim.diagnostics import Label
+
+    span = scenario.spans.get("choices")
+    return [Diagnostic(
+        "W0503", "`choices` are not tried here; this is the scenario without any of them",
+        (Label(span, "not used"),) if span else (), "warning",
+        help=("`llamasim optimize` tries them all",),
+    )]
+
+
 def _no_folders(rules: Sequence[str]) -> list[Diagnostic]:
     return [
         Diagnostic("E0711", f"there is no folder `{r}`",

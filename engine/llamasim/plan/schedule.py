@@ -45,7 +45,7 @@ def schedule_of(
         host_scale=host.scale,
         host_add_s=host.add,
         **serving,
-    ), []
+    ), _unshared(scenario, serving)
 
 
 def _serving(applied: Applied, runtime: Runtime) -> dict[str, Any]:
@@ -116,6 +116,19 @@ def _disagreeing(
         "E0417", found[0], (Label(span, "these techniques"),) if span else (), why=found[1],
         help=("leave one of them out; `llamasim plan` shows which technique sets what",),
     )
+
+
+def _unshared(scenario: Scenario, cells: dict[str, Any]) -> list[Diagnostic]:
+    """Return a warning where prompts are said to begin alike, and nothing makes use of it."""
+    paths = ("workload.shared_prefix", "workload.arrivals.columns.blocks")
+    span = next((s for p in paths if (s := scenario.spans.get(p)) is not None), None)
+    if span is None or cells["cache"] == "prefix":
+        return []
+    return [Diagnostic(
+        "W0406", "prompts begin alike, which changes nothing: no technique keeps their beginnings",
+        (Label(span, "not used"),), "warning",
+        help=("use a technique that sets `schedule.cache = prefix`, or leave it out",),
+    )]
 
 
 def _refused(

@@ -104,6 +104,8 @@ def _inference(s: Row) -> list[tuple[str, str]]:
                            ("tpot_ms_mean", "time per output token")):
             if s[key] is not None:
                 rows.append((label, f"{number(s[key])} ms"))
+        if s["slo_attained"] is not None:
+            rows.append(("within the slo", "yes" if s["slo_attained"] else "NO"))
         return rows
     return rows + served(s)
 

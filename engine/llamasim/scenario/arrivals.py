@@ -119,6 +119,11 @@ def _replay(
             reading.add(problems.error(
                 "E0512", f"`{key}` has no meaning beside `trace`", extra.key.span, "for files only",
                 why="the catalog knows the columns of its traces", help=("delete it",)))
+    if (block := node.get("block")) is not None and node.get("file") and not own.get("blocks"):
+        reading.add(problems.error(
+            "E0512", "`block` has no meaning without a column of blocks", block.key.span,
+            "needs `columns.blocks`",
+            help=("delete it, or add `columns: {blocks: hash_ids}`",)))
     before = len(reading.found)
     recording = named(reading, node, path, at, _columns(reading, inner, own))
     if recording is None or len(reading.found) > before:

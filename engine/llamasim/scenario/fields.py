@@ -160,7 +160,8 @@ _FIELDS = (
     _word("workload.dtype", DTYPES, "Arithmetic and storage of whatever no technique changes.",
           "bf16"),
     _tokens("workload.sequence", "Tokens of a training sequence; in inference the longest context "
-            "that memory is kept for.", "training: none; inference: mean prompt + mean output",
+            "that memory is kept for. A server turns longer requests away.",
+            "training: none; inference: mean prompt + mean output",
             example="8192 tok"),
     _count("workload.global_batch", "Sequences per optimizer step, over all devices.", mode=_T,
            high=1e6,

@@ -114,6 +114,7 @@ class Workload:
         batch: sequences that decode together, without `arrivals`.
         prompt, output: lengths of inference requests.
         arrivals: present for serving.
+        longest: most tokens of a request that a server takes; None: any.
         shared_prefix: first tokens of each prompt that are one of `prefixes` texts.
         variants: of the model, of which each request asks for one; how often each is asked for
             falls with its place by a power of `variant_skew` (Zipf; 0: all as often).
@@ -135,6 +136,7 @@ class Workload:
     prefixes: int = 1
     variants: int = 1
     variant_skew: float = 0.0
+    longest: int | None = None
     slo_ttft_s: float | None = None
     slo_tpot_s: float | None = None
     slo_latency_s: float | None = None

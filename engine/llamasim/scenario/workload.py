@@ -40,6 +40,7 @@ def read_workload(
         return None
     if model is not None:
         _check_context(reading, workload, model, node)
+    _unread_columns(reading, node)
     return workload
 
 
@@ -92,6 +93,10 @@ def _inference(reading: Reading, values: dict[str, Any], node: Mapping) -> Workl
             "one batch", why="with arrivals, the server decides how many sequences run together",
             help=("delete `batch`, or limit it with `arrivals: {process: closed, concurrency: "
                   f"{values.get('batch', 8)}}}`",)))
+    if arrivals is None:
+        _check_batch(reading, node)
+    else:
+        _check_requests(reading, node, arrivals)
     shared = _shared(reading, values, node, arrivals)
     variants, skew = _variants(reading, values, node, arrivals)
     whole = math.ceil(prompt.mean + output.mean)
@@ -102,11 +107,58 @@ def _inference(reading: Reading, values: dict[str, Any], node: Mapping) -> Workl
         sequence=values.get("sequence", whole), batch=values.get("batch", 1), prompt=prompt,
         output=output, arrivals=arrivals, shared_prefix=shared,
         prefixes=values.get("prefixes", 1), variants=variants, variant_skew=skew,
+        longest=None if arrivals is None else values.get("sequence"),
         slo_ttft_s=slo.get("ttft"), slo_tpot_s=slo.get("tpot"),
         slo_latency_s=slo.get("latency"),
     )
     _check_room(reading, workload, node)
     return workload
+
+
+#: Keys that say how requests of a server differ, with what one without the other lacks.
+_OF_REQUESTS = {"shared_prefix": "", "prefixes": "shared_prefix", "variants": "",
+                "variant_skew": "variants"}
+
+
+def _check_batch(reading: Reading, node: Mapping) -> None:
+    """Refuse what only requests that come over time have."""
+    for key in _OF_REQUESTS:
+        if (entry := node.get(key)) is not None:
+            reading.add(problems.error(
+                "E0512", f"`workload.{key}` has no meaning without `arrivals`", entry.key.span,
+                "for servers only", why="the sequences of one batch are alike",
+                help=("delete it, or add "
+                      f"`arrivals: {FIELDS['workload.arrivals'].example}`",)))
+
+
+def _check_requests(reading: Reading, node: Mapping, arrivals: Arrivals) -> None:
+    """Refuse keys that mean nothing without another one, or beside one."""
+    recorded = arrivals.recording
+    known = {"prefixes"} if recorded is not None and recorded.blocks is not None else set()
+    known |= {"variant_skew"} if recorded is not None and recorded.variant is not None else set()
+    for key, other in _OF_REQUESTS.items():
+        entry = node.get(key)
+        if other and key not in known and entry is not None and node.get(other) is None:
+            reading.add(problems.error(
+                "E0512", f"`workload.{key}` has no meaning without `{other}`", entry.key.span,
+                f"needs `{other}`",
+                help=(f"delete it, or add `{other}: {FIELDS['workload.' + other].example}`",)))
+
+
+def _unread_columns(reading: Reading, node: Mapping) -> None:
+    """Warn of columns of lengths that the scenario's own lengths go before."""
+    given = node.get("arrivals")
+    columns = given.value.get("columns") if given and isinstance(given.value, Mapping) else None
+    for key, _ in _USUAL:
+        entry = node.get(key)
+        if entry is None or columns is None or not isinstance(columns.value, Mapping):
+            continue
+        if (column := columns.value.get(key)) is not None:
+            labels = (Label(column.key.span, "not read"),
+                      Label(entry.key.span, "goes before it", primary=False))
+            reading.add(Diagnostic(
+                "W0504", f"the recorded `{key}` is not read beside `workload.{key}`", labels,
+                "warning", help=(f"delete one of them (`--set workload.{key}=null`)",)))
 
 
 def _shared(

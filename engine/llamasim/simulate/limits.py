@@ -25,6 +25,7 @@ class Limits:
         coalesce: whether equal decode steps are one event.
         loaded: requests come with their prompt's cache and first token from elsewhere.
         hands_over: requests go elsewhere after their first token.
+        longest: most tokens of a request; longer ones are turned away.
 
     """
 
@@ -42,6 +43,7 @@ class Limits:
     coalesce: bool = True
     loaded: bool = False
     hands_over: bool = False
+    longest: int | None = None
 
 
 @attrs.define(eq=False)

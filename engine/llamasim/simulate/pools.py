@@ -63,6 +63,7 @@ class Shop:
             swap_block_s=self._swap_seconds(block) if schedule.swap_bytes else 0.0,
             kept_block_s=self.seconds("host", block) if schedule.kept_bytes else 0.0,
             swap_block_bytes=block, coalesce=self.coalesce, loaded=loaded, hands_over=hands_over,
+            longest=self.scenario.workload.longest,
         )
 
     def _swap_seconds(self, block: float) -> float:
@@ -175,6 +176,8 @@ def floor_of(shop: Shop, book: Book) -> Floor:
         whole = shop.stream.prompt + shop.stream.output
         desk.longest = max(servers[0].cache.context, int(whole.max(initial=0)))
         desk.holds = min(s.cache.capacity * s.cache.block for s in (*servers, *pool))
+        if shop.scenario.workload.longest is not None:
+            desk.holds = min(desk.holds, shop.scenario.workload.longest)
     handover = None
     if pool:
         desk.also = pool[0]

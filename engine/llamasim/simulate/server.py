@@ -87,7 +87,9 @@ class Server(Roster):
         """Return why a request can never be served here; empty where it can."""
         room = self.cache.capacity * self.cache.block
         whole = max(self._whole(request), self.cache.context)
-        prompt = self.book.prompt[request]
+        prompt, most = self.book.prompt[request], self.limits.longest
+        if most is not None and prompt + self.book.output[request] > most:
+            return f"it has more than the {most:,} tokens of `workload.sequence`"
         if whole > room:
             return f"it needs a cache of {whole:,} tokens; there is room for {room:,}"
         if self.limits.whole and prompt > self.limits.token_budget and not self.limits.loaded:

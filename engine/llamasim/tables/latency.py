@@ -128,6 +128,21 @@ def _load(trace: Trace, it: Iterations) -> dict[str, Any]:
     return row
 
 
+def attained_together(
+    w: Workload, first: float, each: float, whole: float
+) -> dict[str, Any]:
+    """Return what of a batch is within the scenario's slo: all of its sequences, or none.
+
+    Seconds to the first token, for each further one, and for all.
+    """
+    pairs = ((w.slo_ttft_s, first), (w.slo_tpot_s, each), (w.slo_latency_s, whole))
+    given = [(limit, value) for limit, value in pairs if limit is not None]
+    if not given:
+        return {}
+    good = float(all(value <= limit for limit, value in given))
+    return {"slo_attained": good, "goodput_per_s": good * w.batch / whole}
+
+
 def _attained(w: Workload, requests: Requests) -> float | None:
     """Return the share of requests that met every target of the scenario."""
     good = np.ones(len(requests.arrived), dtype=bool)

@@ -12,7 +12,7 @@ from llamasim.plan.spec import Plan
 from llamasim.simulate.trace import Requests, Trace
 from llamasim.tables.goodput import SUMMARY as GOODPUT
 from llamasim.tables.latency import FIELDS as LATENCY
-from llamasim.tables.latency import alike, latency_row
+from llamasim.tables.latency import alike, attained_together, latency_row
 
 Value = float | int | str | bool | None
 
@@ -154,7 +154,8 @@ def _batch(trace: Trace) -> dict[str, Value]:
         row |= alike("tpot_ms", decode / later * 1e3)
     row["output_tok_s"] = batch * output / trace.makespan
     row["total_tok_s"] = tokens / trace.makespan
-    return row
+    return row | attained_together(
+        workload, prefill or 0.0, decode / later if decode and later > 0 else 0.0, trace.makespan)
 
 
 def _serving(trace: Trace, requests: Requests) -> dict[str, Value]:
