@@ -35,7 +35,7 @@ def command(
     \b
       llamasim diff laptop laptop-cpu
       llamasim diff cloud --set workload.prompt.mean=4096
-      llamasim diff serving/pools-helps --set "use.serving.pools.disaggregated_pools={}"
+      llamasim diff cloud --set runtime=trt-llm
     """
     from llamasim.study.diff import diff
 
