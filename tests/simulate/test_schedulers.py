@@ -150,10 +150,12 @@ def test_caches_go_over_one_link_one_after_another() -> None:
     600 tokens of 32,768 B over 50 GB/s take 0.39 ms and the latency.
     """
     given = serving("batch", 2, prompt=600, output=2, devices=2)
-    r, _, service = parts(run(made(2, prefill_replicas=1, token_budget=4096), given))
+    trace = run(made(2, prefill_replicas=1, token_budget=4096), given)
+    r, _, service = parts(trace)
     assert r.first_token[0] == r.first_token[1]
     each = 600 * TOKEN / 50e9
     assert service.sent == pytest.approx(3 * each, rel=0.02)
+    assert latency_row(trace, r)["handover_ms_mean"] == pytest.approx(1500 * each, rel=0.02)
     assert (r.finished > r.first_token + each).all()
     assert r.finished[1] - r.finished[0] == pytest.approx(each, rel=0.3)
 

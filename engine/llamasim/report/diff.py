@@ -19,6 +19,7 @@ RESULTS: dict[str, tuple[str, float | str]] = {
     "tpot_ms_p99": ("time per output token, p99", 1e-3),
     "itl_ms_p99": ("between tokens, p99", 1e-3),
     "latency_s_mean": ("whole request, mean", 1.0),
+    "handover_ms_mean": ("cache sent between pools, mean", 1e-3),
     "slo_attained": ("requests within the slo", "share"), "preemptions": ("preemptions", ""),
     "cached_prompt": ("of prompts found in the cache", "share"),
     "usd_per_million_tokens": ("dollars per million tokens", ""),

@@ -32,6 +32,9 @@ def served(s: Mapping[str, Any]) -> list[tuple[str, str]]:
                                      f"{s['kv_used_max']:.1%} at most"))
     if s["swapped_blocks"]:
         rows.append(("swapped", f"{s['swapped_blocks']:,} blocks between device and host"))
+    if s["handover_ms_mean"]:
+        rows.append(("between pools", f"{number(s['handover_ms_mean'])} ms for a prompt's cache on "
+                                      "average, its wait for the link included"))
     if s["replicas_mean"] is not None and s["replicas_mean"] % 1:
         rows.append(("replicas", f"{number(s['replicas_mean'])} on average"))
     if s["cached_prompt"]:

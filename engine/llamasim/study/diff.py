@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
 #: What a device does when it waits for nothing.
 COMPUTE = "compute"
+ONE = ("handover_ms_mean",)
 #: What a device takes of its host's memory, which is none of its own.
 HOST = "host"
-#: Columns of `summary` that are compared, where both runs have them and one is not zero.
+#: Columns of `summary` that are compared, where both runs have them and one is not zero. Those that
+#: `ONE` has are zero in a run that does not have them.
 RESULTS = (
     "step_time_s", "tokens_per_s", "prefill_tok_s", "decode_tok_s", "output_tok_s", "queue_s_mean",
     "ttft_ms_mean", "ttft_ms_p99", "tpot_ms_mean", "tpot_ms_p99", "itl_ms_p99", "latency_s_mean",
-    "slo_attained", "preemptions", "cached_prompt", "usd_per_million_tokens", "joules_per_token",
+    "handover_ms_mean", "slo_attained", "preemptions", "cached_prompt", "usd_per_million_tokens",
+    "joules_per_token",
 )
 
 
@@ -89,8 +92,9 @@ def results(
     """Yield what two runs come to, where it means something in both."""
     a, b = (t["summary"].to_pylist()[0] for t in (first, second))
     for name in RESULTS:
-        if a.get(name) is not None and b.get(name) is not None and (a[name] or b[name]):
-            yield Part(name, float(a[name]), float(b[name]))
+        x, y = ((row.get(name) or 0.0) if name in ONE else row.get(name) for row in (a, b))
+        if x is not None and y is not None and (x or y):
+            yield Part(name, float(x), float(y))
     hosts = [max((float(f["peak_bytes"]) for f in t["fits"].to_pylist()
                   if f["category"] == HOST), default=0.0) for t in (first, second)]
     if any(hosts):

@@ -37,6 +37,8 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "kv_used_max": ("", "largest share of a cache's blocks in use"),
     "preemptions": ("", "times that a request gave its cache back"),
     "swapped_blocks": ("", "blocks of the cache moved to the host's memory or back"),
+    "handover_ms_mean": ("ms", "way of a prompt's cache from a replica that prefills to one that "
+                               "decodes, its wait for the link included"),
     "variant_loads": ("", "variants of weights that were brought from the host to a device"),
     "cached_prompt": ("", "share of prompt tokens that were in the cache"),
     "rejected_requests": ("", "requests that no server could ever hold"),
@@ -65,8 +67,16 @@ def latency_row(trace: Trace, requests: Requests) -> dict[str, Any]:
         # Little's law: the queue's mean length is the rate times the mean wait.
         "waiting_mean": rate * float(waited.mean()),
         "preemptions": int(requests.preemptions.sum()),
+        "handover_ms_mean": _handover(trace, int(later.sum())),
         "cached_prompt": float(requests.cached.sum()) / prompt if prompt else None,
     }
+
+
+def _handover(trace: Trace, count: int) -> float | None:
+    """Return the mean milliseconds that caches were on their way between pools, of `count`."""
+    if trace.service is None or not trace.service.sent or not count:
+        return None
+    return trace.service.sent / count * 1e3
 
 
 def alike(name: str, value: float) -> dict[str, Any]:
