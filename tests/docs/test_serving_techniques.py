@@ -159,6 +159,13 @@ def test_scenarios_are_shipped_and_named_on_the_page() -> None:
     assert all(name in page for name in names)
 
 
+def test_the_folder_s_name_lists_its_scenarios() -> None:
+    """One who forgets the rest of a name learns it."""
+    said = call("run", "serving")
+    assert said.code == 2 and all(f"serving/{case}" in said.err for case in ADDS)
+    assert "serving/" in call("run", "nothing-like-it").err
+
+
 def test_a_scenario_s_own_command_is_the_page_s() -> None:
     """What a file says to run is what its page shows, and what these tests have run."""
     page = PAGE.read_text(encoding="utf-8")

@@ -60,12 +60,18 @@ def find_scenario(text: str) -> tuple[Path | None, list[Diagnostic]]:
     name = text.removesuffix(".yaml").removeprefix("scenarios/")
     if name in known:
         return known[name], []
+    inside = ", ".join(n for n in known if n.startswith(f"{name.rstrip('/')}/"))
+    if inside:
+        return None, [Diagnostic("E0702", f"`{text}` is a folder of scenarios",
+                                 help=(f"give one of: {inside}",))]
     near = nearest(name, known)
     help_ = (f"did you mean `{near}`?",) if near else ()
     listed = ", ".join(n for n in known if "/" not in n)
+    folders = ", ".join(f"{n}/" for n in dict.fromkeys(n.rpartition("/")[0] for n in known) if n)
     return None, [
         Diagnostic("E0702", f"there is no scenario `{text}`",
-                   help=(*help_, f"give a path to a YAML file, or one of: {listed}"))
+                   help=(*help_, f"give a path to a YAML file, or one of: {listed}",
+                         f"there are more in folders: {folders}"))
     ]
 
 
