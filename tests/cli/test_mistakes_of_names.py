@@ -48,7 +48,7 @@ MISTAKES = [
     ("run laptop --set cluster.device.memory=36", "E0508", "36 GiB"),
     ("run laptop --rules nowhere", "E0711", "family.file.name"),
     ("debug graf laptop", "E0701", "did you mean `graph`?"),
-    ("catalog models llama3", "E0601", "llama-3-8b"),
+    ("catalog models llama3-8", "E0601", "llama-3-8b"),
 ]
 
 

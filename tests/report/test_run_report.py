@@ -43,13 +43,15 @@ def test_a_report_fits_on_100_columns(path: Path) -> None:
 @pytest.mark.parametrize(("trace", "first"), [
     (training, "step time"), (batch, "decode"), (serving, "output")])
 def test_the_answer_comes_first(trace: object, first: str) -> None:
-    """Right under the headline: how fast; then whether it fits."""
+    """Right under the headline: how fast; then whether it fits, and what stands behind both."""
     lines = _text(trace()).splitlines()
     assert lines[0] == "name: head"
     assert lines[2].startswith(f"  {first}")
     answer = lines[2 : lines.index("", 2)]
-    assert answer[-1].startswith("  memory")
-    assert answer[-1].endswith("fits")
+    memory, measured = (next(k for k, line in enumerate(answer) if line.startswith(f"  {word}"))
+                        for word in ("memory", "measured"))
+    assert answer[memory].endswith("fits")
+    assert measured == memory + 1
 
 
 def test_flops_utilisation_names_its_convention() -> None:
@@ -149,7 +151,7 @@ def test_a_server_that_can_serve_nobody_shows_no_times() -> None:
     """It says how many it turned away and why; nothing has a time of zero."""
     given = scenario(mode="inference", devices=1, arrivals=Arrivals("poisson", 2, rate=1.0))
     ints, floats = np.zeros(0, np.int32), np.zeros(0)
-    nobody = Requests(floats, floats, floats, floats, ints, ints, ints, ints)
+    nobody = Requests(*[floats] * 4, *[ints] * 6)
     trace = attrs.evolve(
         by_hand(given, 0.0, requests=nobody, peak=3 * 2**30, capacity=2 * 2**30),
         rejected=tuple(Rejection(i, 0.0, 9, 9, "no room for its cache") for i in range(2)),

@@ -93,7 +93,8 @@ def _served() -> Requests:
         arrived=np.array([0.0, 1.0]), admitted=np.array([0.0, 2.0]),
         first_token=np.array([0.5, 2.5]), finished=np.array([1.4, 4.4]), prompt=ints,
         output=np.array([10, 20], np.int32), preemptions=np.array([0, 3], np.int32),
-        cached=np.array([0, 64], np.int32),
+        cached=np.array([0, 64], np.int32), variant=np.array([-1, -1], np.int32),
+        number=np.array([0, 1]),
     )
 
 

@@ -152,7 +152,8 @@ def _requests(stream: Stream, book: Book) -> Requests:
         column(book.arrived), column(book.admitted), column(book.first_token),
         column(book.finished), stream.prompt[kept], stream.output[kept],
         np.array(book.preemptions, dtype=np.int32)[kept],
-        np.array(book.cached, dtype=np.int32)[kept],
+        np.array(book.cached, dtype=np.int32)[kept], stream.variant[kept],
+        np.flatnonzero(kept).astype(np.int32),
     )
 
 

@@ -76,7 +76,9 @@ class Links:
 class Requests:
     """One row a request of a serving run; times in seconds, `finished` NaN-free (all finish).
 
-    `cached` are the tokens of the prompt that were in the cache when it was first scheduled.
+    `cached` are the tokens of the prompt that were in the cache when it was first scheduled;
+    `variant` of the weights which it asked for, -1 for none; `number` counts from 0 in order of
+    arrival, requests that were turned away included.
     """
 
     arrived: Floats
@@ -87,6 +89,8 @@ class Requests:
     output: Ints
     preemptions: Ints
     cached: Ints
+    variant: Ints
+    number: Ints
 
 
 @attrs.frozen(eq=False)

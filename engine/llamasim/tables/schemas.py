@@ -82,7 +82,7 @@ LINKS = pa.schema([
 ])
 
 REQUESTS = pa.schema([
-    _field("request", _I8),
+    _field("request", _I8, doc="number in order of arrival, those turned away included"),
     _field("arrived_s", _F8, _S),
     _field("admitted_s", _F8, _S),
     _field("first_token_s", _F8, _S),
@@ -91,6 +91,7 @@ REQUESTS = pa.schema([
     _field("output_tokens", _I4, "tok"),
     _field("preemptions", _I4),
     _field("cached_tokens", _I4, "tok"),
+    _field("variant", _I4, doc="of the weights that it asked for; null where there is one"),
 ])
 
 REJECTED = pa.schema([

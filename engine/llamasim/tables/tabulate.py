@@ -96,8 +96,10 @@ def _links(trace: Trace) -> pa.Table:
 def _requests(trace: Trace) -> pa.Table:
     r = trace.requests
     assert r is not None
-    columns = [np.arange(len(r.arrived)), r.arrived, r.admitted, r.first_token, r.finished,
-               r.prompt, r.output, r.preemptions, r.cached]
+    several = trace.scenario.workload.variants > 1
+    variant = pa.array(r.variant, mask=(r.variant < 0) | (not several))
+    columns = [r.number, r.arrived, r.admitted, r.first_token, r.finished, r.prompt, r.output,
+               r.preemptions, r.cached, variant]
     return pa.table(columns, schema=REQUESTS)
 
 
