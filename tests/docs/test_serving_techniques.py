@@ -6,9 +6,28 @@ import re
 
 import pytest
 from tests.cli.command_line import call
-from tests.docs.serving_pairs import APART, PAGE, PAIRS, SWEEPS, Sweep, both, summary, tables
+from tests.docs.serving_pairs import (
+    APART,
+    KEPT_AWAY,
+    PAGE,
+    PAIRS,
+    SWAP,
+    SWEEPS,
+    Sweep,
+    both,
+    summary,
+    tables,
+)
 
 from llamasim.cli.support import shipped
+from llamasim.plan import compile_plan
+from llamasim.plan.spec import StepShape
+from llamasim.scenario import read
+from llamasim.simulate.arrivals import draw
+from llamasim.simulate.kv import room
+from llamasim.simulate.pools import Shop
+from llamasim.simulate.stagework import StageWork
+from llamasim.simulate.stepcost import StepCosts
 
 #: Figures move when a fit improves; the page is written anew when they move by more than this.
 TOLERANCE = 0.05
@@ -92,9 +111,9 @@ def gains(sweep: Sweep) -> list[float]:
     ("prefix-router-documents", [False, False, True, True]),
     ("pools-link", [True, True, True, False, False]),
     ("kv-unpacking", [True, False]),
-    ("offload-link", [True, True, False, False, False]),
+    ("offload-link", [True, True, False, False]),
     ("offload-share", [True, True, True, False]),
-    ("prefix-offload-link", [True, True, True, True, True, False]),
+    ("prefix-offload-link", [True, True, True, True, False]),
 ])
 def test_it_turns_where_the_page_says(name: str, helps: list[bool]) -> None:
     assert [g > 0 for g in gains(SWEPT[name])] == helps
@@ -130,6 +149,98 @@ def test_smaller_steps_are_a_steadier_stream_and_less_throughput() -> None:
 def test_larger_blocks_are_swapped_faster() -> None:
     found = gains(SWEPT["swap-block"])
     assert found == sorted(found) and found[0] < -0.03 and abs(found[2]) < 0.01
+
+
+@pytest.mark.parametrize(("name", "where", "said"), [
+    ("speculative-users", 105, "about 105 users"),
+    ("prefix-router-documents", 10, "about 10 documents"),
+    ("pools-link", 3.6, "about 3.6 GB/s a replica"),
+    ("offload-link", 265, "about 265 GB/s"),
+    ("prefix-offload-link", 6.5, "about 6.5 GB/s"),
+])
+def test_the_turn_is_where_the_page_says(name: str, where: float, said: str) -> None:
+    """On the line between the last value at which it helps and the first at which it hurts."""
+    sweep, found = SWEPT[name], gains(SWEPT[name])
+    at = [float(_NUMBER.findall(shown)[-1]) for shown, _ in sweep.values]
+    turns = [x + (y - x) * p / (p - q) for x, y, p, q in
+             zip(at, at[1:], found, found[1:], strict=False) if (p > 0) != (q > 0)]
+    assert turns == [pytest.approx(where, rel=TOLERANCE)]
+    assert said in PAGE.read_text(encoding="utf-8")
+
+
+def test_a_quantized_cache_pays_once_the_cache_is_full() -> None:
+    """33,760 tokens are 13.5 requests of 2,500; twelve users have room, sixteen have not."""
+    found = dict(zip([v for v, _ in SWEPT["kv-users"].values], gains(SWEPT["kv-users"]),
+                     strict=True))
+    assert 0 < found["1"] < found["12"] < 0.1 < 0.5 < found["16"]
+    assert shop("kv-quantization-helps").space.blocks * 16 / 2500 == pytest.approx(13.5, rel=0.05)
+
+
+def shop(case: str, changes: tuple[str, ...] = ()) -> Shop:
+    """Return what the servers of a case share."""
+    scenario, _ = read(shipped()[f"serving/{case}"], changes)
+    assert scenario is not None
+    plan, _ = compile_plan(scenario)
+    assert plan is not None
+    largest = StepShape.of(1, plan.schedule.token_budget)
+    costs, stream = StepCosts(StageWork.of(plan, scenario)), draw(scenario.workload, scenario.seed)
+    return Shop(plan, scenario, room(plan, scenario, largest, 5000.0), costs, stream, True)
+
+
+def test_what_the_causes_say_is_so() -> None:
+    """The figures in running text, each with the words around it."""
+    page = " ".join(PAGE.read_text(encoding="utf-8").split())
+
+    def holds(value: float, said: str) -> None:
+        assert said in page, said
+        figure = float(_NUMBER.findall(said)[0].replace(",", ""))
+        assert figure == pytest.approx(value, rel=TOLERANCE), said
+
+    token = 131_072  # bytes of a token's cache: 32 layers x 8 heads x 128 x 2 x 2
+    plain, drafted = (summary("speculative-helps", c) for c in ((), ADDS["speculative-helps"]))
+    yielded = sum(0.7**k for k in range(5))
+    holds(yielded, "2.8 tokens at 70 %")
+    assert drafted["itl_ms_mean"] / plain["itl_ms_mean"] == pytest.approx(1.2, rel=TOLERANCE)
+    holds(256 * 5, "1,280 rows")
+    holds(100 * (1 - yielded / 5), "45 % are thrown away")
+    holds(4000 * token / 1e9, "0.5 GB of cache")
+    holds(14 / 2 * 4000 * token / 1e9, "3.7 GB/s each")
+    chunked = shop("chunked-prefill-helps")
+    holds(chunked.costs.mixed(0, 0.0, ((3000, 0),))[0], "0.22 s, in which nobody else")
+    holds(summary("chunked-prefill-helps", ADDS["chunked-prefill-helps"])["itl_ms_p99"],
+          "65 ms, with")
+    small, large = shop("swap-helps", (SWAP,)), shop("swap-hurts", (SWAP,))
+    whole = ((3000, 0),)
+    holds(small.costs.mixed(0, 0.0, whole)[0] * 1e3, "370 ms to compute 3,000 tokens again")
+    holds(large.costs.mixed(0, 0.0, whole)[0] * 1e3, "87 ms to compute them")
+    holds(small.limits().swap_block_s * 188 * 1e3, "83 ms each way;")
+    holds(large.limits().swap_block_s * 188 * 1e3, "114 ms each way:")
+    holds(token / 64 * 16 / 1024, "32 KB, too small")
+    holds(40 * 16_000 * token * 0.2 / 1e9, "17 GB a step")
+    for case, said in (("kv-offload-helps", "45 ms over NVLink-C2C"),
+                       ("kv-offload-hurts", "300 ms over PCIe 5")):
+        holds(shop(case).seconds("host", 40 * 16_000 * token * 0.2) * 1e3, said)
+    document = 4096 * token
+    fast, slow = (shop(f"prefix-offload-{n}", (KEPT_AWAY,)) for n in ("helps", "hurts"))
+    holds(200 * document / 1e9, "107 GB of cache")
+    holds(fast.costs.mixed(0, 0.0, ((4096, 0),))[0], "0.12 s, to copy it")
+    holds(fast.limits().kept_block_s * 256 * 1e3, "11 ms over PCIe 5")
+    holds(slow.limits().kept_block_s * 256, "0.18 s over four lanes")
+
+
+def test_chunks_of_a_larger_model_cost_what_the_page_says() -> None:
+    """A 34B model on two A100s, prompts of 4,096 and of 16,384 tokens alone."""
+    wide = ("model=codellama-34b", "cluster.devices_per_node=2", "workload.output=1 tok",
+            "use.parallelism.tensor.tensor_parallel={degree: 2}",
+            "workload.arrivals={process: closed, concurrency: 1, requests: 1}")
+    longer = []
+    for prompt in ("4096 tok", "16384 tok"):
+        given = (*wide, f"workload.prompt={prompt}")
+        whole, cut = (summary("chunked-prefill-hurts", given + adds)["ttft_ms_mean"]
+                      for adds in ((), ADDS["chunked-prefill-hurts"]))
+        longer.append(cut / whole)
+    assert longer == [pytest.approx(1.35, rel=TOLERANCE), pytest.approx(1.46, rel=TOLERANCE)]
+    assert "35 to 46 %" in PAGE.read_text(encoding="utf-8")
 
 
 def test_the_tables_of_the_page_are_up_to_date() -> None:
