@@ -16,7 +16,8 @@ _JOBS = {"prompts": "prompts", "generation": "generation", "serving": "servers",
 
 def measured_rows(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """Return labels and values of the evidence behind a run: the rows of the table `measured`."""
-    found = [("measured", "; ".join(_behind(r) for r in rows))]
+    behind = "; ".join(_behind(r) for r in rows) if any(r["runs"] for r in rows) else "nothing"
+    found = [("measured", behind)]
     beyond = list(dict.fromkeys(b for r in rows for b in r["beyond"]))
     if beyond:
         found.append(("beyond that", "; ".join(beyond)))

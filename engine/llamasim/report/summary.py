@@ -164,7 +164,7 @@ def _economy(s: Row) -> list[str]:
     if s["usd_per_million_tokens"] is not None:
         kind = "tokens" if s["step_time_s"] is not None else "output tokens"
         rows.append(("cost", f"{money(s['usd_per_million_tokens'])} per million {kind} "
-                             f"({money(s['usd_per_hour'])}/h)"))
+                             f"({_hourly(s)})"))
     else:
         rows.append(("cost", "no price given (`cluster.price`)"))
     if s["joules_per_token"] is not None:
@@ -177,6 +177,15 @@ def _economy(s: Row) -> list[str]:
         text += "" if s["goodput_expected"] else " (`reliability` adds them)"
         rows.append(("token budget", text + (f", {money(dollars)}" if dollars else "")))
     return facts(rows)
+
+
+def _hourly(s: Row) -> str:
+    """Say what an hour costs; where replicas come and go, what it cost on average."""
+    whole, paid = s["usd_per_hour"], (s["output_tok_s"] or 0.0) * 3600e-6 * (
+        s["usd_per_million_tokens"])
+    if s["replicas_mean"] is None or paid > 0.999 * whole:
+        return f"{money(whole)}/h"
+    return f"{money(paid)}/h for the replicas that were there, of {money(whole)}/h"
 
 
 def _techniques(ledger: Sequence[Row]) -> list[str]:

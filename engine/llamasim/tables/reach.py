@@ -129,17 +129,16 @@ def reach(setting: Setting, job: str) -> Reach:
 
 
 def _nothing(setting: Setting, job: str) -> str:
-    said = f"no {JOBS[job]} of {setting.runtime} was measured"
     other = measured_jobs(setting.runtime)
     if other:
-        return f"{said}, only {' and '.join(JOBS[j] for j in other)}"
+        return f"{setting.runtime} was measured for {' and '.join(JOBS[j] for j in other)} alone"
     others = sorted({m.runtime for m in measured(job, device=setting.device)})
-    return f"{said}: its figures are assumptions" + (
+    return f"{setting.runtime} was not measured: its figures are assumptions" + (
         f" ({setting.device} was measured with {', '.join(others[:3])})" if others else "")
 
 
 #: Kinds of figures in words.
-JOBS = {"prompts": "prompts", "generation": "generation", "serving": "server under load",
+JOBS = {"prompts": "prompts", "generation": "generation", "serving": "serving",
         "training": "training"}
 
 
