@@ -47,9 +47,9 @@ class Fit:
 _SINGLE = {"runtime": "llama.cpp", "n_devices": "1"}
 FITS = (
     Fit("llama.cpp on NVIDIA", (
-        "llama.cpp matmul_efficiency", "llama.cpp attention_efficiency",
-        "llama.cpp gemv_concurrency", "llama.cpp graph_launch_s", "llama.cpp formats.q4_k_m",
-    ), {**_SINGLE, "device": "/^(?!apple)/"}),
+        "llama.cpp matmul_efficiency", "llama.cpp attention_efficiency", "llama.cpp host_s",
+        "llama.cpp gemv_concurrency", "llama.cpp graph_launch_s",
+    ), {"runtime": "llama.cpp", "device": "/^(?!apple)/"}),
     Fit("llama.cpp on Apple", (
         "apple memory_efficiency", "apple sustained", "llama.cpp on.apple.attention_efficiency",
         "llama.cpp on.apple.graph_launch_s", "llama.cpp on.apple.unpack_ops",

@@ -54,6 +54,18 @@ def test_few_bytes_in_flight_bind_matrix_vector_kernels() -> None:
     assert cost.seconds == pytest.approx((2 * 4096**2 + 4 * 4096) / 320e9)
 
 
+def test_loads_beyond_the_cache_do_not_quicken_with_the_clock() -> None:
+    """At twice the clock of 1.41 GHz the 262 clocks to the cache take half as long, the 145 ns
+    beyond it as long as before: 93 + 145 ns instead of 186 + 145.
+    """
+    seconds = []
+    for clock in (1.41e9, 2.82e9):
+        given = machine(gemv_concurrency=0.1)
+        faster = attrs.evolve(given, device=attrs.evolve(given.device, clock_hz=clock))
+        seconds.append(op_cost(linear(4096, 4096), DECODE, faster).seconds)
+    assert seconds[0] / seconds[1] == pytest.approx((185.8 + 145) / (92.9 + 145), rel=2e-3)
+
+
 def test_a_decoding_graph_launches_faster_than_its_kernels_alone() -> None:
     figures = {"launch_s": 5e-6, "graphs": True, "graph_launch_s": 1e-6, "kernels_per_op": 2.0}
     op = OpWork("n", "norm", read_per_token=1.0)

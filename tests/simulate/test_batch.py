@@ -72,6 +72,17 @@ def test_two_stages_pipeline_the_prefill_but_not_the_decode() -> None:
     assert two.decode_s >= one.decode_s
 
 
+def test_a_host_that_issues_the_stages_in_turn_comes_before_each_of_them() -> None:
+    """Ten decode steps over three stages: three times a millisecond each, and the prompt's one."""
+    given, made = lengths(100, 11), plan(mode="inference", layers=4, stages=3)
+    base, slow = (
+        run(made, scenario(batch=1, runtime={"host_s": h, "launch_queue": 1024}, **given))
+        for h in (0.0, 1e-3)
+    )
+    assert slow.makespan - base.makespan == pytest.approx(31e-3)
+    assert slow.exposed["host"] == pytest.approx(31e-3)
+
+
 def test_replicas_share_the_batch() -> None:
     given = scenario(batch=8, **lengths(256, 64))
     shared = run(plan(mode="inference", replicas=4), given)

@@ -35,6 +35,11 @@ DECODE_TOKENS = 8.0
 FEW_ROWS = 4.0
 #: Share of the plain units' rate that matrix-vector kernels reach at most.
 PLAIN_SHARE = 0.5
+#: A load's way to memory and back: clocks to the second-level cache, and seconds beyond it, which no
+#: clock shortens (A100: 262 of 466 clocks at 1.41 GHz; Luo et al., arXiv:2402.13499, table 4).
+CACHE_CLOCKS = 262.0
+BEYOND_CACHE = 145e-9
+LOAD_CLOCKS = 466.0
 #: Floor of any efficiency, so that no shape takes forever.
 LEAST = 1e-3
 
@@ -238,7 +243,10 @@ def _streaming_rate(processor: Processor, machine: Machine) -> float:
     """Return bytes/s that a kernel streams weights or a cache at."""
     runtime = machine.runtime
     rate = processor.bandwidth * processor.memory_efficiency * runtime.memory_efficiency
-    flight = processor.multiprocessors * processor.clock_hz * processor.bytes_per_clock
+    # Bytes a clock are those of a load that takes as many clocks as on A100.
+    pace = LOAD_CLOCKS / (CACHE_CLOCKS / processor.clock_hz + BEYOND_CACHE)
+    pace = smaller(pace, processor.clock_hz)
+    flight = processor.multiprocessors * pace * processor.bytes_per_clock
     return smaller(rate, flight * runtime.gemv_concurrency)
 
 

@@ -175,7 +175,7 @@ class _Run:
         for stage in range(len(self.plan.ranks)):
             seconds = count * (ends[0].stages[stage] + ends[1].stages[stage]) / 2
             self.tasks.add(stage, DECODE, 0, number, at, at + seconds)
-            at += seconds + count * ends[0].send_s
+            at += seconds + count * (ends[0].send_s + ends[0].hop_host_s)
 
     def _account(self, time: StepTime, count: float) -> None:
         ranks = self.plan.ranks
@@ -185,8 +185,9 @@ class _Run:
         )
         for cause, seconds in time.waits.items():
             self._add(cause, seconds * count)
-        self._add("host", time.host_s * count)
-        self._add("send", time.send_s * (len(ranks) - 1) * count)
+        hops = len(ranks) - 1
+        self._add("host", (time.host_s + time.hop_host_s * hops) * count)
+        self._add("send", time.send_s * hops * count)
 
     def _add(self, cause: str, seconds: float) -> None:
         if seconds > 0:

@@ -19,6 +19,7 @@ class StepTime:
         stages: seconds of each stage's own work.
         send_s: of one boundary transfer.
         host_s: host time before the step.
+        hop_host_s: host time before each further stage, where one host issues them in turn.
         waits: seconds a device waits inside its own work, by cause, averaged over devices.
         latency: seconds from the step's start to its result.
         slowest: seconds of the slowest stage.
@@ -29,12 +30,13 @@ class StepTime:
     send_s: float
     host_s: float
     waits: Mapping[str, float]
+    hop_host_s: float = 0.0
     latency: float = attrs.field(init=False)
     slowest: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         hops = len(self.stages) - 1
-        latency = self.host_s + sum(self.stages) + self.send_s * hops
+        latency = self.host_s + sum(self.stages) + (self.send_s + self.hop_host_s) * hops
         object.__setattr__(self, "latency", latency)
         object.__setattr__(self, "slowest", max(self.stages))
 
@@ -63,10 +65,15 @@ class StageWork:
         waits = weighted(
             (rank.multiplicity, s.waits) for rank, s in zip(self.plan.ranks, segments, strict=True)
         )
-        host = self.host_s
+        runtime, host, hop = self.costs.machine.runtime, self.host_s, 0.0
         if phase == "prefill":
-            host += self.costs.machine.runtime.prefill_host_s
-        return StepTime(tuple(s.seconds for s in segments), self.send_s(shape), host, waits)
+            host += runtime.prefill_host_s
+        elif runtime.launch_queue and len(segments) > 1:
+            # A stage's inputs are copied to it before its graph is issued, and the host waits for
+            # each copy, so no work is queued on the stage when the one before it ends.
+            hop = host
+        stages = tuple(s.seconds for s in segments)
+        return StepTime(stages, self.send_s(shape), host, waits, hop)
 
     def send_s(self, shape: StepShape) -> float:
         """Return the seconds of one boundary transfer."""
