@@ -35,8 +35,8 @@ DECODE_TOKENS = 8.0
 FEW_ROWS = 4.0
 #: Share of the plain units' rate that matrix-vector kernels reach at most.
 PLAIN_SHARE = 0.5
-#: A load's way to memory and back: clocks to the second-level cache, and seconds beyond it, which no
-#: clock shortens (A100: 262 of 466 clocks at 1.41 GHz; Luo et al., arXiv:2402.13499, table 4).
+#: A load's way to memory and back: clocks to the second-level cache, and seconds beyond it, which
+#: no clock shortens (A100: 262 of 466 clocks at 1.41 GHz; Luo et al., arXiv:2402.13499, table 4).
 CACHE_CLOCKS = 262.0
 BEYOND_CACHE = 145e-9
 LOAD_CLOCKS = 466.0
