@@ -198,3 +198,22 @@ def test_a_scope_reaches_a_further_model_by_its_name() -> None:
     layer, before = (block(p, "draft.dense").weight_bytes for p in (plan, plain))
     scales = sum(2 * n for n in (2048, 512, 512, 2048, 8192, 8192, 2048))
     assert before - layer == 973_078_528 / 16 - scales
+
+
+def test_an_op_runs_in_one_place_for_prompts_and_in_another_for_single_tokens() -> None:
+    """A layer's weights come to the device once for a whole prompt; a token's work goes to them."""
+    split = use("offload.layers.layer_split", device_layers=0)
+    plan = plan_of(decoding(split, device="rtx-4090", runtime="llama.cpp"))
+    weights = {p: sum(w.bytes_fixed for w in copies(plan, p)) for p in ("prefill", "decode")}
+    norms = 2 * 4096
+    assert weights == {"prefill": 2 * (LAYER + norms), "decode": 0}
+    for phase, where in (("prefill", "device"), ("decode", "host")):
+        found = {w.name: w.place for w in ops(block(plan), phase)}
+        assert found["mlp.down"] == where
+        # What has no weight stays beside the cache.
+        assert found["mlp.act"] == where
+        # The cache stays where it is, and attention beside it.
+        assert {found[n] for n in ("attn.cache", "attn.scores", "attn.context")} == {"host"}
+    there = use("offload.layers.layer_split", device_layers=0, prompts_on_host=True)
+    plan = plan_of(decoding(there, device="rtx-4090", runtime="llama.cpp"))
+    assert sum(w.bytes_fixed for w in copies(plan, "prefill")) == 0

@@ -159,6 +159,8 @@ def _not_empty(infer: Infer, tokens: tuple[Expr, Expr], kinds: list[Kind]) -> No
 
 def _for_all_phases(scope: RuleScope, effect: Effect) -> None:
     """Advise on what holds in every phase, whatever `during` says."""
+    if isinstance(effect, Place) and scope.rule.element == "op":
+        return
     if scope.rule.phases and isinstance(effect, Shard | Place | Drop | Keep | Fuse):
         verb = type(effect).__name__.lower()
         scope.infer.diagnostics.append(Diagnostic(

@@ -41,7 +41,7 @@ def activation_copies(local: Local, names: Iterable[str], *, to_host: bool) -> l
 def copies_for_use(local: Local, step: Step, phase: str) -> list[CommWork]:
     """Return the copies of what a kernel on the device uses and lies elsewhere."""
     facts = local.facts
-    if facts.place("op", step.op.name) == "host":
+    if facts.on_host(step.op.name, phase):
         return []
     found = [
         _weight(local, op.weight, phase) for op in step.ops

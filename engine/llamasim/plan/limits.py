@@ -73,7 +73,7 @@ def _places(facts: BlockFacts) -> Iterator[Diagnostic]:
         if element not in _PLACED or (element == "op" and where not in _PLACES_OF_OPS):
             yield _refused(f"`place on {where}` of {element}", "")
         elif element == "op" and placed.share < 1:
-            yield _refused(f"a share of op {name} on the {where}", "")
+            yield _refused(f"a share of op {name.partition('@')[0]} on the {where}", "")
         elif element == "activation" and facts.block.activations[name].per_context:
             yield _refused(f"`place on {where}` of activation {name}, which grows with the square "
                            "of the sequence", "")

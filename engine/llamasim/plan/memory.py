@@ -138,7 +138,7 @@ def _held_for_use(local: Local, name: str, resident: float) -> float:
     if any(o.verb == "gather" for o in facts.obligations.get(("weight", name), ())):
         return whole - resident * (1 - facts.away("weight", name).share)
     users = [op.name for op in facts.block.ops if op.weight == name and op.kind != "embedding"]
-    if all(facts.place("op", user) == "host" for user in users):
+    if all(facts.never_on_device(user) for user in users):
         return 0.0
     return whole * facts.away("weight", name).share
 
@@ -148,7 +148,7 @@ def unpacked_bytes(local: Local) -> float:
     facts = local.facts
     found = 0.0
     for op in facts.block.ops:
-        if op.kind != "matmul" or op.weight is None or facts.place("op", op.name) == "host":
+        if op.kind != "matmul" or op.weight is None or facts.never_on_device(op.name):
             continue
         wide = BITS[facts.symbol("op", op.name, "numerics.math", local.dtype, "forward") or "bf16"]
         packed = facts.symbol("weight", op.weight, "numerics.format", None) is not None

@@ -236,7 +236,7 @@ def _with_cells(local: Local, step: Step, work: OpWork, phase: str) -> OpWork:
     rows = mean_over(step, lambda n: facts.number("op", n, "op.rows", 1.0, phase))
     math = facts.symbol("op", step.ops[-1].name, "numerics.math", local.dtype, phase)
     work = _fewer_rows(work, rows)
-    place = _place(local, step)
+    place = _place(local, step, phase)
     # One host does the work of all its devices that are at this layer.
     sharing = local.on_one_host if place == "host" else 1
 
@@ -285,5 +285,5 @@ def step_runs(local: Local, step: Step, phase: str) -> float:
     return mean_over(step, lambda n: local.facts.number("op", n, "op.runs", 1.0, phase))
 
 
-def _place(local: Local, step: Step) -> Literal["device", "host"]:
-    return "host" if local.facts.place("op", step.op.name) == "host" else "device"
+def _place(local: Local, step: Step, phase: str) -> Literal["device", "host"]:
+    return "host" if local.facts.on_host(step.op.name, phase) else "device"

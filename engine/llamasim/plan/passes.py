@@ -37,7 +37,7 @@ class Passes:
         facts = self.local.facts
         where: dict[str, set[bool]] = {}  # on the device (False), on the host (True)
         for index, step in enumerate(self.steps):
-            here = facts.place("op", step.op.name) == "host"
+            here = facts.on_host(step.op.name, self.phase)
             for name in step.inputs:
                 lies = where.setdefault(name, {False})
                 if here not in lies:

@@ -104,7 +104,8 @@ class BlockFacts:
         hidden: share that may overlap, by (element, name, verb, phase).
         dropped: activations not kept for the backward pass; `kept` those kept though nothing in
             it reads them, to start replays from.
-        places: where an element lies or runs, if not on the device.
+        places: where an element lies, if not on the device; of an op, where it runs in each phase,
+            under `name@phase`.
         fused: fusion group by op.
         matched: how many elements of one such layer each rule applies to.
         collected: what each rule said, before it was merged.
@@ -157,9 +158,18 @@ class BlockFacts:
         return tuple(sorted(found))
 
     def place(self, element: str, name: str) -> str:
-        """Return where most of an element lies or where an op runs."""
+        """Return where most of an element lies."""
         found = self.places.get((element, name), ON_DEVICE)
         return found.where if found.share > 0.5 else "device"
+
+    def on_host(self, op: str, phase: str) -> bool:
+        """Whether an op runs on the host in a phase."""
+        return self.place("op", f"{op}@{phase}") == "host"
+
+    def never_on_device(self, op: str) -> bool:
+        """Whether an op runs on the host in every phase of this workload."""
+        return all(self.on_host(op, p) for p in ("prefill", "decode")) or self.on_host(
+            op, "forward")
 
     def away(self, element: str, name: str) -> Placed:
         """Return the share of an element that is not on the device, and where it is."""

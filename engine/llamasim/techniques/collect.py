@@ -152,7 +152,10 @@ class Collector:
             self.dropped.add(target[1])
         elif isinstance(effect, Place):
             share = 1.0 if effect.share is None else _number(evaluate(effect.share, site.env))
-            self._place(site.use, Placed(effect.where, share), effect.span, target)
+            # An op runs in several phases, and need not do so in one place.
+            each = [(target[0], f"{target[1]}@{p}") for p in site.phases]
+            for element in each if target[0] == "op" else [target]:
+                self._place(site.use, Placed(effect.where, share), effect.span, element)
         elif isinstance(effect, Fuse):
             self.fused[target[1]] = effect.name
         elif isinstance(effect, Overlap):
@@ -201,7 +204,7 @@ class Collector:
             return
         other = next(s for p, s in held.items() if p != placed)
         found = Diagnostic(
-            "E0304", f"{target[0]} `{target[1]}` is placed twice",
+            "E0304", f"{target[0]} `{target[1].partition('@')[0]}` is placed twice",
             (Label(span, "here"), Label(other, "and here", primary=False),
              Label(use.instance.use.span, "in `use`", primary=False)),
             why="the order of rules has no meaning, so neither can win",
