@@ -75,7 +75,7 @@ def _check_rules(
 
 def _check_scenario(text: str) -> list[Diagnostic]:
     from llamasim.cli.support import find_scenario
-    from llamasim.plan import compile_plan
+    from llamasim.plan import compile_plan, idle
     from llamasim.scenario import read
 
     path, said = find_scenario(text)
@@ -84,5 +84,5 @@ def _check_scenario(text: str) -> list[Diagnostic]:
     scenario, said = read(path)
     if scenario is None:
         return said
-    _, more = compile_plan(scenario)
-    return said + more
+    plan, more = compile_plan(scenario)
+    return [*said, *more, *(idle(scenario, plan) if plan is not None else ())]

@@ -28,7 +28,7 @@ def command(
     Each technique is left out alone, and the plan without it is compared. `llamasim explain`
     derives single values.
     """
-    from llamasim.plan import compile_plan
+    from llamasim.plan import compile_plan, idle
 
     read = read_scenario(scenario, overrides, rules, as_json=as_json)
     plan, said = compile_plan(read)
@@ -37,7 +37,7 @@ def command(
     if as_json:
         click.echo(json.dumps(_plain(plan, read), indent=2, allow_nan=False))
         return
-    say(said)
+    say([*said, *idle(read, plan)])
     click.echo(f"{read.name}: {headline(read)}\nplan {plan.hash}\n")
     click.echo(_text(plan, read))
 

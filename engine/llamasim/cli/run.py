@@ -80,11 +80,12 @@ def _one(
     scenario: Scenario, said: list[Diagnostic], folder: Path, kind: str, *, resume: bool,
     as_json: bool,
 ) -> dict[str, Any]:
-    from llamasim.plan import compile_plan
+    from llamasim.plan import compile_plan, idle
 
     plan, more = compile_plan(scenario)
     stop(more, as_json=as_json)
     assert plan is not None
+    more += idle(scenario, plan)
     if not as_json:
         say(more)
     from llamasim.tables import tabulate, write
