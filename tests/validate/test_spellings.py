@@ -183,3 +183,13 @@ def test_shapes_come_to_the_published_number_of_parameters(model: str, billions:
     found = catalog.get_model(model)
     assert found is not None
     assert resolve(found).params / 1e9 == pytest.approx(billions, rel=0.005)
+
+
+def test_a_note_that_prompts_are_not_cut_goes_over_the_default_of_a_long_context() -> None:
+    """vLLM 0.6 cuts prompts of models with long contexts, unless a row says that it did not."""
+    cut, whole = (
+        MAPPING.apply(row(runtime="vLLM 0.6.3", workload="serving", notes=notes)).uses
+        for notes in ("", "chunked prefill=FALSE")
+    )
+    assert "serving.batching.prefill_first_batching" not in cut
+    assert "serving.batching.prefill_first_batching" in whole
