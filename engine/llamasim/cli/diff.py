@@ -10,6 +10,7 @@ import click
 from llamasim.cli.support import read_with_warnings, say, stop
 
 if TYPE_CHECKING:
+    from llamasim.diagnostics import Diagnostic
     from llamasim.scenario.spec import Scenario
 
 
@@ -39,8 +40,12 @@ def command(
     """
     from llamasim.study.diff import diff
 
-    a = _ran(first, both, rules, as_json=as_json)
-    b = _ran(second or first, (*both, *overrides), rules, as_json=as_json)
+    a, said = _ran(first, both, rules, as_json=as_json)
+    b, more = _ran(second or first, (*both, *overrides), rules, as_json=as_json)
+    if not as_json:
+        # What is said of one side only is a part of what is compared.
+        words = {d.message for d in said}
+        say([d for d in more if d.message in words])
     found = diff(a, b)
     names = a[0].name, b[0].name if second else "changed"
     if as_json:
@@ -53,19 +58,17 @@ def command(
 
 def _ran(
     text: str, overrides: tuple[str, ...], rules: tuple[str, ...], *, as_json: bool
-) -> tuple[Scenario, Any]:
+) -> tuple[tuple[Scenario, Any], list[Diagnostic]]:
     from llamasim.plan import compile_plan
 
     scenario, _ = read_with_warnings(text, overrides, rules, as_json=as_json)
     plan, said = compile_plan(scenario)
     stop(said, as_json=as_json)
     assert plan is not None
-    if not as_json:
-        say(said)
     from llamasim.simulate import run
     from llamasim.tables import tabulate
 
-    return scenario, tabulate(run(plan, scenario))
+    return (scenario, tabulate(run(plan, scenario))), said
 
 
 def _object(found: Any, names: tuple[str, str]) -> dict[str, Any]:
