@@ -170,6 +170,7 @@ def _read(
     return read(path, change)
 
 
+@cache
 def _outcome(
     folder: Path, text: str, change: tuple[str, ...] = ()
 ) -> tuple[dict[str, str], list[str]]:
