@@ -20,7 +20,7 @@ CHOICES = {
     "laptop-8b": {"weights=4 bit", "cache=8 bit", "attention=fused"},
     "laptop-70b": {"weights=4 bit", "cache=8 bit", "attention=fused"},
     "laptop-405b": set(),
-    "workstation-8b": {"weights=4 bit", "cache=8 bit", "layers on the cards=all"},
+    "workstation-8b": {"weights=4 bit", "cache=8 bit", "cards=one"},
     "workstation-70b": {"weights=4 bit", "cache=8 bit", "layers on the cards=all"},
     "workstation-405b": {"weights=4 bit", "layers on the cards=10"},
     "cloud-8b": {"numbers=fp8", "cache=8 bit"},
