@@ -65,15 +65,24 @@ class StageWork:
         waits = weighted(
             (rank.multiplicity, s.waits) for rank, s in zip(self.plan.ranks, segments, strict=True)
         )
-        runtime, host, hop = self.costs.machine.runtime, self.host_s, 0.0
+        host, hop = self.host_s, 0.0
         if phase == "prefill":
-            host += runtime.prefill_host_s
-        elif runtime.launch_queue and len(segments) > 1:
-            # A stage's inputs are copied to it before its graph is issued, and the host waits for
-            # each copy, so no work is queued on the stage when the one before it ends.
-            hop = host
+            host += self.costs.machine.runtime.prefill_host_s
+        else:
+            hop = self.hop_s
         stages = tuple(s.seconds for s in segments)
         return StepTime(stages, self.send_s(shape), host, waits, hop)
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds of the host before each further stage of a decode step.
+
+        Where one host issues all stages, a stage's inputs are copied to it before its graph is
+        issued, and the host waits for each copy, so no work is queued on the stage when the one
+        before it ends.
+        """
+        several = len(self.plan.ranks) > 1
+        return self.host_s if several and self.costs.machine.runtime.launch_queue else 0.0
 
     def send_s(self, shape: StepShape) -> float:
         """Return the seconds of one boundary transfer."""

@@ -298,6 +298,7 @@ class StepCosts:
                 for i in range(self.hops + 1)
             )
             send = self.work.send_s(StepShape(tokens, sequences, 0.0, 0.0, 0.0))
+            send += self.work.hop_s if phase == "decode" else 0.0
             whole = self._latency(list(stages), send, 1)
             found = Reading(stages, send, whole, tuple(corners.items()))
             self._read[key] = found
