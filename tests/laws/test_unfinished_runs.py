@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -31,6 +32,9 @@ class Watch:
 
     def kept(self) -> bytes | None:
         return self.state
+
+    def folder(self) -> Path | None:
+        return None
 
     def look(self, come: Callable[[], int], state: Callable[[], bytes]) -> None:
         self.left -= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+import numpy as np
 
 from llamasim.catalog.specs import Device, Fabric, Host, Model, Runtime
 from llamasim.plan.spec import (
@@ -20,6 +21,7 @@ from llamasim.plan.spec import (
 )
 from llamasim.scenario.spec import Arrivals, Cluster, Length, Scenario, Workload
 from llamasim.simulate.timings import ChunkTimes, Flow, Part, Segment, StageTimes, Timings
+from llamasim.simulate.trace import Iterations, Trace
 
 GB = 1e9
 
@@ -133,3 +135,12 @@ def pipeline(
         Flow("boundary", "pp", send, hidden) if stages > 1 else None,
         pipeline=schedule, micro_batches=micro_batches, **more,
     )
+
+
+def iterations(trace: Trace) -> Iterations:
+    """Return a run's iterations in one piece."""
+    names = [f.name for f in attrs.fields(Iterations)]
+    none = np.zeros(0, dtype=np.int32)
+    return Iterations(*(
+        np.concatenate([none, *(getattr(p, n) for p in trace.iterations)]) for n in names
+    ))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.simulate.hand_plans import plan, scenario
+from tests.simulate.hand_plans import iterations, plan, scenario
 
 from llamasim.plan.spec import StepShape
 from llamasim.scenario.spec import Length
@@ -49,15 +49,14 @@ def test_decode_is_the_sum_of_its_steps(output: int) -> None:
         work.step("decode", StepShape.of(4, 1, 512 + i)).latency for i in range(output - 1)
     ]
     assert trace.decode_s == pytest.approx(sum(steps), rel=1e-6)
-    assert trace.iterations is not None
-    assert trace.iterations.steps[trace.iterations.decode_sequences > 0].sum() == output - 1
+    it = iterations(trace)
+    assert it.steps[it.decode_sequences > 0].sum() == output - 1
 
 
 def test_without_a_prompt_every_token_is_decoded() -> None:
     trace = run(plan(mode="inference"), scenario(batch=1, **lengths(0, 16)))
     assert trace.prefill_s == 0
-    assert trace.iterations is not None
-    assert trace.iterations.steps.sum() == 16
+    assert iterations(trace).steps.sum() == 16
 
 
 def test_two_stages_pipeline_the_prefill_but_not_the_decode() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.scenarios_for_tests import scenario, use
-from tests.simulate.hand_plans import plan, serving
+from tests.simulate.hand_plans import iterations, plan, serving
 
 from llamasim.plan import compile_plan
 from llamasim.scenario.spec import Arrivals
@@ -26,9 +26,8 @@ def made(replicas: int = 1, **schedule: Any) -> Any:
 
 def parts(trace: Trace) -> tuple[Requests, Iterations, Service]:
     assert trace.requests is not None
-    assert trace.iterations is not None
     assert trace.service is not None
-    return trace.requests, trace.iterations, trace.service
+    return trace.requests, iterations(trace), trace.service
 
 
 def room(tokens: float) -> float:

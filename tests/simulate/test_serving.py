@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 import pytest
-from tests.simulate.hand_plans import plan, serving
+from tests.simulate.hand_plans import iterations, plan, serving
 
 from llamasim.plan.spec import BlockPlan, Chunk, CommWork, Group, StepShape
 from llamasim.simulate import run
@@ -37,8 +37,7 @@ def test_decodes_come_before_prefills_in_the_budget() -> None:
     """While one request decodes, another's 1000 tokens come in chunks of 99."""
     made = plan(mode="inference", schedule={"token_budget": 100})
     trace = run(made, serving("batch", 2, prompt=1000, output=500))
-    it = trace.iterations
-    assert it is not None
+    it = iterations(trace)
     mixed = (it.prefill_tokens > 0) & (it.decode_sequences > 0)
     assert set((it.prefill_tokens + it.decode_sequences)[mixed].tolist()) <= {100, 11}
     assert it.prefill_tokens.max() == 100
@@ -48,8 +47,7 @@ def test_decodes_come_before_prefills_in_the_budget() -> None:
 def test_no_more_sequences_run_together_than_allowed(limit: int) -> None:
     made = plan(mode="inference", schedule={"max_sequences": limit})
     trace = run(made, serving("batch", 40, prompt=50, output=20))
-    assert trace.iterations is not None
-    assert trace.iterations.decode_sequences.max() == limit
+    assert iterations(trace).decode_sequences.max() == limit
 
 
 def test_a_closed_loop_keeps_its_users_busy() -> None:
@@ -89,8 +87,7 @@ def test_a_static_batch_comes_back_together() -> None:
 def test_several_tokens_a_step_take_fewer_steps() -> None:
     """11 tokens after the first, 4 a step: three steps."""
     made = plan(mode="inference", schedule={"rows": 5.0, "tokens_out": 4.0})
-    it = run(made, serving("batch", 1, prompt=64, output=12)).iterations
-    assert it is not None
+    it = iterations(run(made, serving("batch", 1, prompt=64, output=12)))
     assert it.steps[it.decode_sequences > 0].sum() == 3
 
 

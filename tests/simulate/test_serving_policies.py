@@ -6,6 +6,7 @@ import attrs
 import numpy as np
 import pytest
 from tests.scenarios_for_tests import plan_of, scenario, use
+from tests.simulate.hand_plans import iterations
 
 from llamasim.scenario.spec import Arrivals, Length, Scenario
 from llamasim.simulate.serving import serve
@@ -43,12 +44,10 @@ def test_a_shared_beginning_saves_work_and_changes_no_tokens() -> None:
     plain, shared = trace_of(given()), trace_of(given("serving.cache.prefix_cache"))
     assert plain.requests is not None
     assert shared.requests is not None
-    assert plain.iterations is not None
-    assert shared.iterations is not None
     saved = int(shared.requests.cached.sum())
     prompts = int(plain.requests.prompt.sum())
-    assert int(plain.iterations.prefill_tokens.sum()) == prompts
-    assert int(shared.iterations.prefill_tokens.sum()) == prompts - saved
+    assert int(iterations(plain).prefill_tokens.sum()) == prompts
+    assert int(iterations(shared).prefill_tokens.sum()) == prompts - saved
     assert (shared.requests.output == plain.requests.output).all()
     assert len(shared.requests.finished) == 120
 

@@ -130,10 +130,11 @@ def test_times_between_tokens_count_every_sequence_of_a_step() -> None:
         start=floats([0.0, 0.1]), end=floats([0.1, 0.2]), steps=ints([10, 1]),
         prefill_tokens=ints([0, 500]), decode_sequences=ints([3, 7]), kv_tokens=floats([0, 0]),
         waiting=ints([0, 0]), running=ints([3, 8]), kv_blocks=ints([50, 100]),
+        server=ints([0, 0]),
     )
     service = Service(1, 200, 16, (floats([1.0]), ints([1])))
     given = scenario(mode="inference", devices=1, arrivals=Arrivals("poisson", 2, rate=1.0))
-    trace = attrs.evolve(by_hand(given, 5.0, requests=_served()), iterations=it, service=service)
+    trace = attrs.evolve(by_hand(given, 5.0, requests=_served()), iterations=(it,), service=service)
     row = summarize(trace)
     assert row["itl_ms_mean"] == pytest.approx((30 * 10 + 7 * 100 + 1000) / 38)
     assert [row[f"itl_ms_p{p}"] for p in (50, 90, 99)] == pytest.approx([10, 100, 1000])

@@ -17,6 +17,8 @@ import click
 PATIENCE, EVERY = 2.0, 0.2
 #: Seconds of work between two states on disk, for runs that are killed.
 KEPT_EVERY = 60.0
+#: The file of a state in its folder.
+STATE = "state"
 
 
 class Interrupted(Exception):  # noqa: N818 no fault
@@ -69,7 +71,12 @@ class Progress:
             OSError: it cannot be read.
 
         """
-        return self.path.read_bytes() if self._resume and self.path.is_file() else None
+        state = self.path / STATE
+        return state.read_bytes() if self._resume and state.is_file() else None
+
+    def folder(self) -> Path:
+        """Return the folder of the run's state, where iterations go, too."""
+        return self.path
 
     def look(self, come: Callable[[], int], state: Callable[[], bytes]) -> None:
         """Say how far the run is, and keep its state now and then.
@@ -90,11 +97,11 @@ class Progress:
             self._say(self._words(come(), now - self._begin))
 
     def _keep(self, state: bytes) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_name(f".{self.path.name}.draft")
+        self.path.mkdir(parents=True, exist_ok=True)
+        draft = self.path / f"{STATE}.draft"
         try:
             draft.write_bytes(state)
-            draft.replace(self.path)
+            draft.replace(self.path / STATE)
         finally:
             draft.unlink(missing_ok=True)
 

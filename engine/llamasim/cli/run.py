@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,7 @@ def _one(
     tables = tabulate(trace)
     try:
         write(tables, folder, "parquet" if kind == "parquet" else "ipc")
-        unfinished(folder).unlink(missing_ok=True)
+        shutil.rmtree(unfinished(folder), ignore_errors=True)
     except OSError as error:
         stop([_unwritable(folder, error)], as_json=as_json)
     ways = _ways_out(scenario, trace)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 
 import attrs
+import numpy as np
 
 from llamasim.plan.spec import Plan, StepShape
 from llamasim.scenario.spec import Scenario
@@ -18,6 +19,7 @@ from llamasim.simulate.kv import inference_levels, kv_bytes
 from llamasim.simulate.levels import table
 from llamasim.simulate.memory import fit
 from llamasim.simulate.rows import IterationRows, TaskRows
+from llamasim.simulate.spool import ordered
 from llamasim.simulate.stagework import StageWork, StepTime
 from llamasim.simulate.trace import TASKS, Links, Trace
 
@@ -56,7 +58,7 @@ def run_batch(plan: Plan, scenario: Scenario) -> Trace:
             for i, v in enumerate(levels)
         ),
         exposed=run.exposed(),
-        iterations=run.iterations.build(),
+        iterations=ordered([run.iterations], np.inf),
         prefill_s=prefill_s,
         decode_s=run.now - prefill_s,
     )
@@ -136,9 +138,7 @@ class _Run:
                 issue.given(stage, start, free[stage])
                 self.tasks.add(stage, PREFILL, 0, number, start, free[stage])
                 at = free[stage] + time.send_s
-            self.iterations.add(
-                begin, free[-1], 1, round(shape.tokens), 0, shape.kv_tokens, 0
-            )
+            self.iterations.add(begin, free[-1], 1, round(shape.tokens), 0, shape.kv_tokens)
         self.now = free[-1]
 
     def decode(self, context: int, tokens: int) -> None:
@@ -165,7 +165,7 @@ class _Run:
             self._decode_tasks(begin, ends, count, done)
             done += count
             cached = self.batch * (context + (done - 1) * schedule.tokens_out + schedule.rows)
-            self.iterations.add(begin, self.now, count, 0, self.batch, cached, 0)
+            self.iterations.add(begin, self.now, count, 0, self.batch, cached)
 
     def _decode_tasks(
         self, begin: float, ends: tuple[StepTime, StepTime], count: int, number: int

@@ -23,6 +23,7 @@ from llamasim.simulate.parts import parts_of
 from llamasim.simulate.prefixes import Parts, Prefixes
 from llamasim.simulate.server import Lanes, Server
 from llamasim.simulate.slots import Slots
+from llamasim.simulate.spool import Spool
 from llamasim.simulate.stepcost import StepCosts
 
 
@@ -143,6 +144,7 @@ class Floor:
     desk: Desk
     servers: list[Server]
     handover: Handover | None = None
+    spool: Spool = attrs.Factory(Spool)
 
     def run(self) -> None:
         """Serve until no request is left."""

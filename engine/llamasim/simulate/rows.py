@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from bisect import bisect_left
 from typing import Any
 
 import attrs
 import numpy as np
 
-from llamasim.simulate.trace import Iterations, Tasks
+from llamasim.simulate.trace import Tasks
 
 
 @attrs.define(eq=False)
@@ -34,16 +34,18 @@ class TaskRows:
         )
 
 
-#: Start, end, steps, prefill tokens, decoding sequences, cached tokens, waiting and running
+#: Start, end, cached tokens, steps, prefill tokens, decoding sequences, waiting and running
 #: requests, blocks.
-Row = tuple[float, float, int, int, int, float, int, int, int]
+Row = tuple[float, float, float, int, int, int, int, int, int]
+#: The types of columns: those of a row, and the server's number.
+KINDS = "dddiiiiiii"
 #: Rows that are kept as they come before they are packed.
 PACKED = 4096
 
 
 @attrs.define(eq=False)
 class IterationRows:
-    """Iterations in order of their start; a row may stand for a run of equal ones.
+    """One server's iterations in order of their start; a row may stand for a run of equal ones.
 
     Attributes:
         fresh: rows as they come; call `pack` now and then.
@@ -53,16 +55,18 @@ class IterationRows:
 
     fresh: list[Row] = attrs.Factory(list)
     columns: tuple[array[Any], ...] = attrs.Factory(
-        lambda: tuple(array(kind) for kind in "ddiiidiii")
+        lambda: tuple(array(kind) for kind in KINDS[:-1])
     )
+
+    def __len__(self) -> int:
+        """Return the number of rows that are here."""
+        return len(self.columns[0]) + len(self.fresh)
 
     def add(
         self, start: float, end: float, steps: int, prefill: int, decoding: int, kv: float,
-        waiting: int, running: int | None = None, blocks: int = 0,
     ) -> None:
-        """Add a run of `steps` equal iterations."""
-        self.fresh.append((start, end, steps, prefill, decoding, kv, waiting,
-                           decoding if running is None else running, blocks))
+        """Add a run of `steps` equal iterations, of a batch that nothing waits for."""
+        self.fresh.append((start, end, kv, steps, prefill, decoding, 0, decoding, 0))
 
     def pack(self) -> None:
         """Move fresh rows to the columns."""
@@ -70,23 +74,11 @@ class IterationRows:
             column.extend(values)
         self.fresh.clear()
 
-    def build(self) -> Iterations:
-        """Return the columns."""
-        return joined([self])
-
-
-def joined(parts: Sequence[IterationRows]) -> Iterations:
-    """Return the iterations of several servers in order of their start, then end."""
-    columns: list[Any] = []
-    for part in parts:
-        part.pack()
-    for pieces in zip(*(p.columns for p in parts), strict=True):
-        kind = np.float64 if pieces[0].typecode == "d" else np.int32
-        arrays = [np.frombuffer(p, dtype=kind) for p in pieces if len(p)]
-        columns.append(np.concatenate(arrays) if arrays else np.zeros(0, dtype=kind))
-    if len(parts) > 1:
-        order = np.lexsort((columns[1], columns[0]))
-        columns = [c[order] for c in columns]
-    else:
-        columns = [c.copy() for c in columns]
-    return Iterations(*columns)
+    def take(self, until: float) -> list[array[Any]]:
+        """Return the columns of all that began before a moment; they are not here any more."""
+        self.pack()
+        count = bisect_left(self.columns[0], until)
+        taken = [column[:count] for column in self.columns]
+        for column in self.columns:
+            del column[:count]
+        return taken

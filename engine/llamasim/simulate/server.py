@@ -97,6 +97,10 @@ class Server(Roster):
                     " of an iteration, and prompts are not cut")
         return ""
 
+    def since(self) -> float:
+        """Return a moment before which no further iteration begins."""
+        return self.now if self._event else max(self.now, self.clock.now)
+
     def match(self, request: int) -> float:
         """Return the share of a request's prompt that is cached here."""
         prompt = self.book.prompt[request]
@@ -288,7 +292,7 @@ class Server(Roster):
             self._stalls.append((len(self._due), now - begin))
         fresh = self.rows.fresh
         fresh.append((
-            begin, now, self._steps, self._prefilled, decoding, self._cached, self._queue,
+            begin, now, self._cached, self._steps, self._prefilled, decoding, self._queue,
             len(self._running), cache.used,
         ))
         if len(fresh) >= PACKED:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -16,15 +15,25 @@ from llamasim.simulate.kv import Room, inference_levels, room, variant_bytes
 from llamasim.simulate.levels import Level, of_changes, table
 from llamasim.simulate.memory import fit
 from llamasim.simulate.pools import Floor, Shop, floor_of
-from llamasim.simulate.rows import joined
 from llamasim.simulate.server import Server
 from llamasim.simulate.stagework import StageWork
 from llamasim.simulate.stepcost import StepCosts
-from llamasim.simulate.trace import TASKS, Fit, Floats, Links, Requests, Service, Tasks, Trace
+from llamasim.simulate.trace import (
+    TASKS,
+    Fit,
+    Floats,
+    Iterations,
+    Links,
+    Requests,
+    Service,
+    Tasks,
+    Trace,
+)
 
 if TYPE_CHECKING:
     from llamasim.simulate.unfinished import Watch
 
+Pieces = tuple[Iterations, ...]
 MIXED, PREFILL, DECODE = (TASKS.index(k) for k in ("mixed", "prefill", "decode"))
 #: Most points of the cache's curve that are kept.
 CURVE = 4096
@@ -50,19 +59,20 @@ def serve(
     shop = Shop(plan, scenario, space, costs, stream, coalesce)
     floor = _served(shop, watch)
     book, servers = floor.desk.book, floor.servers
-    levels = _levels(plan, scenario, servers, book, space, longest)
+    pieces = floor.spool.pieces(servers, None if watch is None else watch.folder())
+    levels = _levels(plan, scenario, servers, pieces, book, space, longest)
     makespan = max([0.0, *book.finished])
     return Trace(
         scenario=scenario,
         plan=plan,
         makespan=makespan,
-        tasks=_tasks(servers[: len(plan.ranks)], costs),
+        tasks=_tasks(servers[: len(plan.ranks)], pieces, costs),
         memory=table(enumerate(levels)),
         links=Links.none(),
         fits=_fits(plan, scenario, servers, levels, space),
-        exposed=_exposed(servers, plan, costs, makespan),
+        exposed=_exposed(servers, pieces, plan, costs, makespan),
         requests=_requests(stream, book),
-        iterations=joined([s.rows for s in servers]),
+        iterations=pieces,
         rejected=tuple(book.rejections),
         service=_service(floor, book, makespan),
     )
@@ -85,13 +95,14 @@ def _largest(plan: Plan) -> StepShape:
 
 
 def _levels(
-    plan: Plan, scenario: Scenario, servers: list[Server], book: Book, space: Room, longest: float
+    plan: Plan, scenario: Scenario, servers: list[Server], pieces: Pieces, book: Book, space: Room,
+    longest: float,
 ) -> list[dict[str, Level]]:
     """Return memory over time with the cache of the replica that used most."""
     lanes = len(plan.ranks)
-    groups = [servers[i : i + lanes] for i in range(0, len(servers), lanes)]
-    group = max(groups, key=lambda g: sum(s.cache.peak for s in g))
-    curve = _curve(group)
+    groups = [range(i, i + lanes) for i in range(0, len(servers), lanes)]
+    group = max(groups, key=lambda g: sum(servers[i].cache.peak for i in g))
+    curve = _curve(pieces, group)
     if book.rejections and curve.top == 0:
         # Nothing fits: show what the smallest request would have taken.
         least = min(r.prompt + r.output for r in book.rejections)
@@ -104,17 +115,25 @@ def _levels(
     return result
 
 
-def _curve(group: list[Server]) -> Level:
+def _of(pieces: Pieces, server: int, *names: str) -> list[Any]:
+    """Return columns of one server's iterations."""
+    return [
+        np.concatenate([np.zeros(0), *(getattr(p, n)[p.server == server] for p in pieces)])
+        for n in names
+    ]
+
+
+def _curve(pieces: Pieces, group: range) -> Level:
     """Return the blocks in use over time; the largest of each stretch where there are many."""
     times: list[Floats] = []
     deltas: list[Floats] = []
     for server in group:
-        rows = server.rows.build()
+        start, end, blocks = _of(pieces, server, "start", "end", "kv_blocks")
         # What an iteration holds at its end counts from its start; nothing while none runs.
-        idle = np.append(rows.start[1:] > rows.end[:-1], True)[: len(rows.start)]
-        time = np.concatenate((rows.start, rows.end[idle]))
+        idle = np.append(start[1:] > end[:-1], True)[: len(start)]
+        time = np.concatenate((start, end[idle]))
         order = np.argsort(time, kind="stable")
-        used = np.concatenate((rows.kv_blocks, np.zeros(int(idle.sum()))))[order]
+        used = np.concatenate((blocks, np.zeros(int(idle.sum()))))[order]
         times.append(time[order])
         deltas.append(np.diff(used, prepend=0.0))
     level = of_changes(np.concatenate(times), np.concatenate(deltas))
@@ -144,15 +163,17 @@ def _requests(stream: Stream, book: Book) -> Requests:
     kept = np.ones(len(stream.time), dtype=bool)
     kept[[r.request for r in book.rejections]] = False
 
-    def column(values: array[float]) -> Floats:
-        selected: Floats = np.array(values, dtype=np.float64)[kept]
-        return selected
+    def column(values: Any) -> Any:
+        held = np.frombuffer(values, dtype=np.float64 if values.typecode == "d" else np.int32)
+        return held[kept] if book.rejections else held
+
+    def drawn(values: Any) -> Any:
+        return values[kept] if book.rejections else values
 
     return Requests(
         column(book.arrived), column(book.admitted), column(book.first_token),
-        column(book.finished), stream.prompt[kept], stream.output[kept],
-        np.array(book.preemptions, dtype=np.int32)[kept],
-        np.array(book.cached, dtype=np.int32)[kept], stream.variant[kept],
+        column(book.finished), drawn(stream.prompt), drawn(stream.output),
+        column(book.preemptions), column(book.cached), drawn(stream.variant),
         np.flatnonzero(kept).astype(np.int32),
     )
 
@@ -173,17 +194,16 @@ def _service(floor: Floor, book: Book, makespan: float) -> Service:
     )
 
 
-def _tasks(servers: list[Server], costs: StepCosts) -> Tasks:
-    """Return what the first replica's stages did: each iteration's share of each stage."""
-    parts: list[list[Any]] = []
-    for server in servers:
-        rows = joined([server.rows])
-        kind = np.where(
-            rows.prefill_tokens == 0, DECODE, np.where(rows.decode_sequences > 0, MIXED, PREFILL)
-        )
-        at = rows.start
+def _tasks(servers: list[Server], pieces: Pieces, costs: StepCosts) -> Tasks:
+    """Return each iteration's share of each of the first replica's stages; none of a single one."""
+    parts: list[list[Any]] = [[np.zeros(0)] * 5]
+    for number, server in enumerate(servers if len(servers) > 1 else ()):
+        at, ends, prefill, decoding = _of(
+            pieces, number, "start", "end", "prefill_tokens", "decode_sequences")
+        kind = np.where(prefill == 0, DECODE, np.where(decoding > 0, MIXED, PREFILL))
+        seconds = ends - at
         for stage, share in enumerate(costs.shares(server.usage.corners)):
-            end = at + (rows.end - rows.start) * share
+            end = at + seconds * share
             parts.append([np.full(len(at), stage), kind, np.arange(len(at)), at, end])
             at = end
     columns = [np.concatenate(c) for c in zip(*parts, strict=True)]
@@ -192,20 +212,28 @@ def _tasks(servers: list[Server], costs: StepCosts) -> Tasks:
     return Tasks(stages, kinds, none, numbers, columns[3], columns[4], none)
 
 
+def _sums(pieces: Pieces, servers: int) -> tuple[list[float], list[float]]:
+    """Return each server's steps, and the seconds in which it was at work."""
+    steps, seconds = np.zeros(servers), np.zeros(servers)
+    for piece in pieces:
+        steps += np.bincount(piece.server, piece.steps, servers)
+        seconds += np.bincount(piece.server, piece.end - piece.start, servers)
+    return steps.tolist(), seconds.tolist()
+
+
 def _exposed(
-    servers: list[Server], plan: Plan, costs: StepCosts, makespan: float
+    servers: list[Server], pieces: Pieces, plan: Plan, costs: StepCosts, makespan: float
 ) -> dict[str, float]:
     """Return what a device waited for; `idle` is the time in which its server had no request."""
     lanes = len(plan.ranks)
     replicas = len(servers) // lanes
     waits: dict[str, float] = {"host": 0.0, "send": 0.0, "copy": 0.0}
     busy = swapping = 0.0
-    active: list[float] = []
-    for server in servers:
-        usage, rows = server.usage, server.rows.build()
-        host = costs.work.host_s * float(rows.steps.sum())
-        active.append(float((rows.end - rows.start).sum()))
-        alone = usage.alone if costs.waits_matter else active[-1] - usage.swap_s
+    steps, active = _sums(pieces, len(servers))
+    for number, server in enumerate(servers):
+        usage = server.usage
+        host = costs.work.host_s * steps[number]
+        alone = usage.alone if costs.waits_matter else active[number] - usage.swap_s
         busy += (alone - host - usage.send) / lanes
         waits["host"] += host / replicas / lanes
         waits["send"] += usage.send / replicas / lanes

@@ -98,18 +98,19 @@ class Iterations:
     """One row a serving iteration, or a run of equal decode iterations (`steps` of them).
 
     `running` are the sequences under way, those in prefill too; `kv_blocks` the blocks of the cache
-    that they hold at the end.
+    that they hold at the end; `server` is the number of the scheduler whose they are.
     """
 
     start: Floats
     end: Floats
+    kv_tokens: Floats
     steps: Ints
     prefill_tokens: Ints
     decode_sequences: Ints
-    kv_tokens: Floats
     waiting: Ints
     running: Ints
     kv_blocks: Ints
+    server: Ints
 
 
 @attrs.frozen(eq=False)
@@ -186,6 +187,7 @@ class Trace:
         exposed: seconds a device waited for each cause, averaged over devices: `collective:<axis>`,
             `send`, `bubble`, `reduce`, `gather`, `host`, `copy`, `idle` (no request to serve). The
             rest of the makespan it computed.
+        iterations: inference only; pieces in order of their start.
         rejected: serving only; requests that are in no other column.
 
     """
@@ -199,7 +201,7 @@ class Trace:
     fits: tuple[Fit, ...]
     exposed: Mapping[str, float]
     requests: Requests | None = None
-    iterations: Iterations | None = None
+    iterations: tuple[Iterations, ...] = ()
     rejected: tuple[Rejection, ...] = ()
     service: Service | None = None
     prefill_s: float | None = None

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from llamasim import __version__
 from llamasim.plan.identity import plan_hash
 from llamasim.simulate.pools import Floor, Shop
+from llamasim.simulate.spool import Damaged
 
 _MARK = b"llamasim: an unfinished run\n"
 _ROOM = "llamasim.simulate."
@@ -34,6 +35,9 @@ class Watch(Protocol):
 
     def kept(self) -> bytes | None:
         """Return the state that the run goes on from; None: it begins."""
+
+    def folder(self) -> Path | None:
+        """Return where iterations go that are over; None: they stay in memory."""
 
     def look(self, come: Callable[[], int], state: Callable[[], bytes]) -> None:
         """See how many requests have come, and what the state is; called many times a second.
@@ -51,6 +55,7 @@ def watched(begin: Callable[[], Floor], shop: Shop, watch: Watch) -> Floor:
 
     Raises:
         Unfit: the state that it should go on from is not this run's.
+        OSError: what is over cannot be written.
 
     """
     kept = watch.kept()
@@ -59,7 +64,12 @@ def watched(begin: Callable[[], Floor], shop: Shop, watch: Watch) -> Floor:
         floor.desk.start()
     else:
         floor = _restored(kept, shop)
+        try:
+            floor.spool.again(watch.folder())
+        except Damaged as error:
+            raise Unfit("iterations that it wrote before are missing") from error
     while floor.clock.go(_EVENTS):
+        floor.spool.note(floor.servers, watch.folder())
         watch.look(floor.come, lambda: _state(floor, shop))
     return floor
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from llamasim.scenario.spec import Workload
-from llamasim.simulate.trace import Floats, Iterations, Requests, Trace
+from llamasim.simulate.trace import Floats, Requests, Trace
+from llamasim.tables.percentiles import spread
 
 #: Percentiles of every distribution.
 PERCENTILES = (50, 90, 95, 99)
@@ -56,8 +57,7 @@ def latency_row(trace: Trace, requests: Requests) -> dict[str, Any]:
     waited = requests.admitted - requests.arrived
     row = _spread("ttft_ms", first * 1e3) | _spread("tpot_ms", each * 1e3)
     row |= _spread("latency_s", whole) | _spread("queue_s", waited)
-    if trace.iterations is not None:
-        row |= _between_tokens(trace, trace.iterations) | _load(trace, trace.iterations)
+    row |= _between_tokens(trace) | _load(trace)
     attained = _attained(trace.scenario.workload, requests)
     rate = len(first) / trace.makespan
     return row | {
@@ -93,47 +93,49 @@ def _spread(name: str, values: Floats) -> dict[str, Any]:
     }
 
 
-def _between_tokens(trace: Trace, it: Iterations) -> dict[str, Any]:
+def _between_tokens(trace: Trace) -> dict[str, Any]:
     """Return the spread of times between tokens: of all steps, each as often as it has sequences.
 
     A wait before a step makes it longer for those that waited.
     """
-    decoding = it.decode_sequences > 0
-    times = (it.end - it.start)[decoding] / it.steps[decoding]
-    counts = (it.steps * it.decode_sequences)[decoding].astype(np.float64)
-    if trace.service is not None and len(trace.service.gaps[0]):
-        gaps, many = trace.service.gaps
-        times = np.concatenate((times, gaps))
-        counts = np.concatenate((counts, many))
-    if not len(times):
-        return {}
-    times, where = np.unique(times * 1e3, return_inverse=True)
-    each = np.bincount(where.reshape(-1), counts)
-    upto = np.cumsum(each)
-    mean = float((times * each).sum() / upto[-1])
-    found = times[np.searchsorted(upto, np.array(PERCENTILES) / 100 * upto[-1])]
+    def counted() -> Iterator[tuple[Floats, Floats]]:
+        for it in trace.iterations:
+            decoding = it.decode_sequences > 0
+            times = (it.end - it.start)[decoding] / it.steps[decoding]
+            yield times * 1e3, (it.steps * it.decode_sequences)[decoding].astype(np.float64)
+        if trace.service is not None:
+            gaps, many = trace.service.gaps
+            yield gaps * 1e3, many.astype(np.float64)
+
+    mean, found = spread(counted, PERCENTILES)
     return {"itl_ms_mean": mean} | {
         f"itl_ms_p{p}": v for p, v in zip(PERCENTILES, found, strict=True)
     }
 
 
-def _load(trace: Trace, it: Iterations) -> dict[str, Any]:
+def _load(trace: Trace) -> dict[str, Any]:
     service = trace.service
-    if service is None or not len(it.start):
+    if service is None or not trace.iterations:
         return {}
-    seconds = it.end - it.start
-    busy = float(seconds.sum()) or 1.0
+    busy = running = blocks = 0.0
+    for it in trace.iterations:
+        seconds = it.end - it.start
+        busy += float(seconds.sum())
+        running += float((it.running * seconds).sum())
+        blocks += float((it.kv_blocks * seconds).sum())
+    busy = busy or 1.0
     row: dict[str, Any] = {
-        "running_mean": float((it.running * seconds).sum()) / busy,
-        "running_max": float(it.running.max()),
+        "running_mean": running / busy,
+        "running_max": float(max(it.running.max() for it in trace.iterations)),
         "swapped_blocks": service.swapped,
         "variant_loads": service.loads,
         "replicas_mean": service.there * max(1, trace.plan.replicas),
     }
     if service.blocks < 1 << 50:
+        most = max(it.kv_blocks.max() for it in trace.iterations)
         row |= {
-            "kv_used_mean": float((it.kv_blocks * seconds).sum()) / busy / service.blocks,
-            "kv_used_max": float(it.kv_blocks.max()) / service.blocks,
+            "kv_used_mean": blocks / busy / service.blocks,
+            "kv_used_max": float(most) / service.blocks,
         }
     return row
 

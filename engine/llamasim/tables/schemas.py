@@ -9,7 +9,7 @@ import pyarrow as pa
 from llamasim.tables.goodput import GOODPUT, RELIABILITY
 from llamasim.tables.summary import FIELDS
 
-VERSION = "2"
+VERSION = "3"
 
 _S, _B, _F = "s", "byte", "FLOP"
 
@@ -112,6 +112,8 @@ ITERATIONS = pa.schema([
     _field("waiting", _I4, doc="requests in the queue"),
     _field("running", _I4, doc="sequences under way, those in prefill too"),
     _field("kv_blocks", _I4, doc="blocks of the cache that they hold at the end"),
+    _field("replica", _I4, doc="number of the one that ran it; with pipeline stages it holds "
+           "several batches at once"),
 ])
 
 CLAIMS = pa.schema([

@@ -13,6 +13,8 @@ import pyarrow as pa
 
 from llamasim.tables.schemas import SCHEMAS
 
+#: Rows of a batch at most.
+BATCH = 1 << 18
 Format = Literal["ipc", "parquet"]
 _ENDINGS: Mapping[str, str] = {"ipc": "arrow", "parquet": "parquet"}
 
@@ -65,7 +67,7 @@ def _write_one(table: pa.Table, path: Path, kind: Format) -> None:
         pq.write_table(table, path)
         return
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
+        writer.write_table(table, max_chunksize=BATCH)
 
 
 def is_results(folder: Path) -> bool:

@@ -53,11 +53,8 @@ def tabulate(trace: Trace) -> Tables:
     if trace.requests is not None:
         tables["requests"] = _requests(trace)
         tables["rejected"] = _rejected(trace)
-    if trace.iterations is not None:
-        i = trace.iterations
-        columns = [i.start, i.end, i.steps, i.prefill_tokens, i.decode_sequences, i.kv_tokens,
-                   i.waiting, i.running, i.kv_blocks]
-        tables["iterations"] = pa.table(columns, schema=ITERATIONS)
+    if trace.plan.mode == "inference":
+        tables["iterations"] = _iterations(trace)
     stamp = {
         "scenario": trace.scenario.name, "plan_hash": trace.plan.hash,
         "seed": str(trace.scenario.seed), "llamasim": __version__, "schema": VERSION,
@@ -101,6 +98,19 @@ def _requests(trace: Trace) -> pa.Table:
     columns = [r.number, r.arrived, r.admitted, r.first_token, r.finished, r.prompt, r.output,
                r.preemptions, r.cached, variant]
     return pa.table(columns, schema=REQUESTS)
+
+
+def _iterations(trace: Trace) -> pa.Table:
+    """Return a batch for each piece, without copies of those that lie on disk."""
+    lanes = max(1, len(trace.plan.ranks))
+    batches = [
+        pa.record_batch([
+            i.start, i.end, i.steps, i.prefill_tokens, i.decode_sequences, i.kv_tokens,
+            i.waiting, i.running, i.kv_blocks, i.server // lanes,
+        ], schema=ITERATIONS)
+        for i in trace.iterations
+    ]
+    return pa.Table.from_batches(batches, schema=ITERATIONS)
 
 
 def _rejected(trace: Trace) -> pa.Table:
