@@ -109,7 +109,7 @@ SWEEPS = (
           _same("10 %", "20 %", "30 %", "50 %", "70 %", "90 %"), "", (DRAFT % ", acceptance: {}",),
           "output_tok_s"),
     Sweep("prefix-router-documents", "prefix-router-hurts", "documents",
-          _same("4", "8", "20", "100"), "workload.prefixes", ROUTED, "ttft_ms_p99"),
+          _same("4", "20", "50", "100"), "workload.prefixes", ROUTED, "ttft_ms_p99"),
     Sweep("pools-link", "pools-helps", "between nodes",
           (("InfiniBand, 50 GB/s", "ib-ndr400"), ("Ethernet, 12.5 GB/s", "ethernet-100g"),
            ("6 GB/s", "{base: ethernet-25g, bandwidth: 6 GB/s}"),

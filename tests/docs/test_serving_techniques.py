@@ -153,8 +153,8 @@ def test_larger_blocks_are_swapped_faster() -> None:
 
 @pytest.mark.parametrize(("name", "where", "said"), [
     ("speculative-users", 105, "about 105 users"),
-    ("prefix-router-documents", 10, "about 10 documents"),
-    ("pools-link", 3.6, "about 3.6 GB/s a replica"),
+    ("prefix-router-documents", 23, "about 23 documents"),
+    ("pools-link", 4.0, "about 4 GB/s a replica"),
     ("offload-link", 265, "about 265 GB/s"),
     ("prefix-offload-link", 6.5, "about 6.5 GB/s"),
 ])

@@ -70,6 +70,7 @@ def runs(draw: st.DrawFn) -> tuple[Any, Any]:
         output=float(draw(st.integers(1, 60))), memory=RESIDENT + PER_TOKEN * room,
         seed=draw(st.integers(0, 5)), shared_prefix=draw(st.sampled_from((0, 40, 150))),
         prefixes=draw(st.integers(1, 4)), variants=5 if held > 1 else 1, variant_skew=0.5,
+        runtime={"sequence_host_s": draw(st.sampled_from((0.0, 1e-5)))},
         **arrivals,
     )
     return made, load

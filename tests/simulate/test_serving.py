@@ -196,3 +196,13 @@ def test_coalesced_runs_change_nothing() -> None:
     fast, slow = serve(PLAN, given), serve(PLAN, given, coalesce=False)
     assert requests(fast).preemptions.tolist() == requests(slow).preemptions.tolist()
     assert requests(fast).finished.tolist() == pytest.approx(requests(slow).finished.tolist())
+
+
+def test_a_host_that_minds_each_sequence_makes_steps_longer_by_their_number() -> None:
+    """Four sequences of 101 tokens: their prompts in one step, then 100 steps; 4 x 10 us each."""
+    load = serving("batch", 4, prompt=64, output=101)
+    slow = serving("batch", 4, prompt=64, output=101, runtime={"sequence_host_s": 10e-6})
+    quick, late = run(PLAN, load), run(PLAN, slow)
+    assert late.makespan - quick.makespan == pytest.approx(101 * 4 * 10e-6)
+    assert late.exposed["host"] == pytest.approx(101 * 4 * 10e-6)
+    assert "host" not in quick.exposed

@@ -210,6 +210,7 @@ _MODEL = (
 _RUNTIME = (
     *_NAMED,
     _time("host", "host time a step that devices wait for", required=True),
+    _time("sequence_host", "further host time a sequence of an inference step", default=0.0),
     _time("prefill_host", "further host time of a step that only prefills", default=0.0),
     _time("launch", "gap between dependent kernels", required=True),
     _flag("graphs", "whether a decode step is launched as one graph"),

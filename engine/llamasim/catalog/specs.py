@@ -202,6 +202,8 @@ class Runtime:
 
     Attributes:
         host_s: host time per step that the devices wait for (decode step, training step).
+        sequence_host_s: further host time for each sequence of an inference step (its part of the
+            schedule, inputs, sampling and outputs).
         prefill_host_s: further host time of a step that only prefills (input, new graphs).
         launch_s: gap between two dependent kernels of one stream.
         graphs: whether kernels of a decode step are launched as one graph.
@@ -267,6 +269,7 @@ class Runtime:
     product_kernels: float = 0.0
     pair_traffic: float = 0.0
     cache_share: float = 1.0
+    sequence_host_s: float = 0.0
     prefill_host_s: float = 0.0
     unpack_rows: int = 0
     unpack_ops: float = 0.0

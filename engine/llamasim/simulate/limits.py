@@ -57,6 +57,7 @@ class Usage:
         copies_s: seconds of copies of the cache that the work beside them did not hide.
         swapped: blocks that went to the host or came back.
         swap_s: seconds of copies that iterations began with.
+        pieces: pieces of prompts that they processed.
 
     """
 
@@ -66,3 +67,4 @@ class Usage:
     copies_s: float = 0.0
     swapped: int = 0
     swap_s: float = 0.0
+    pieces: int = 0

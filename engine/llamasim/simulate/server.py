@@ -270,6 +270,7 @@ class Server(Roster):
         for count, _ in shapes:
             prefilled += count
         self._prefilled = prefilled
+        self.usage.pieces += len(chunks)
         seconds, reading = self.costs.mixed(
             self._decoding, self._cached, shapes, self._busy, self._variants)
         if self.costs.waits_matter:

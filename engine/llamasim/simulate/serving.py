@@ -212,13 +212,15 @@ def _tasks(servers: list[Server], pieces: Pieces, costs: StepCosts) -> Tasks:
     return Tasks(stages, kinds, none, numbers, columns[3], columns[4], none)
 
 
-def _sums(pieces: Pieces, servers: int) -> tuple[list[float], list[float]]:
-    """Return each server's steps, and the seconds in which it was at work."""
-    steps, seconds = np.zeros(servers), np.zeros(servers)
+def _sums(pieces: Pieces, servers: int) -> list[list[float]]:
+    """Return each server's steps, decodes in them, and the seconds in which it was at work."""
+    sums = [np.zeros(servers) for _ in range(3)]
     for piece in pieces:
-        steps += np.bincount(piece.server, piece.steps, servers)
-        seconds += np.bincount(piece.server, piece.end - piece.start, servers)
-    return steps.tolist(), seconds.tolist()
+        sums[0] += np.bincount(piece.server, piece.steps, servers)
+        decodes = piece.steps.astype(np.float64) * piece.decode_sequences
+        sums[1] += np.bincount(piece.server, decodes, servers)
+        sums[2] += np.bincount(piece.server, piece.end - piece.start, servers)
+    return [s.tolist() for s in sums]
 
 
 def _exposed(
@@ -229,10 +231,11 @@ def _exposed(
     replicas = len(servers) // lanes
     waits: dict[str, float] = {"host": 0.0, "send": 0.0, "copy": 0.0}
     busy = swapping = 0.0
-    steps, active = _sums(pieces, len(servers))
+    steps, decodes, active = _sums(pieces, len(servers))
     for number, server in enumerate(servers):
         usage = server.usage
         host = costs.work.host_s * steps[number]
+        host += costs.work.each_host_s * (decodes[number] + usage.pieces)
         alone = usage.alone if costs.waits_matter else active[number] - usage.swap_s
         busy += (alone - host - usage.send) / lanes
         waits["host"] += host / replicas / lanes

@@ -43,18 +43,29 @@ class StepTime:
 
 @attrs.frozen(eq=False)
 class StageWork:
-    """What the stages of a plan do in a prefill or decode step."""
+    """What the stages of a plan do in a prefill or decode step.
+
+    Attributes:
+        host_s: host time of a step, and `each_host_s` for each of its sequences.
+
+    """
 
     plan: Plan
     costs: Costs
     host_s: float
+    each_host_s: float = 0.0
 
     @staticmethod
     def of(plan: Plan, scenario: Scenario) -> StageWork:
         """Return the work of a plan on its scenario's machines."""
-        schedule = plan.schedule
-        host = scenario.runtime.host_s * schedule.host_scale + schedule.host_add_s
-        return StageWork(plan, Costs.of(plan, scenario), host)
+        schedule, runtime = plan.schedule, scenario.runtime
+        host = runtime.host_s * schedule.host_scale + schedule.host_add_s
+        each = runtime.sequence_host_s * schedule.host_scale
+        return StageWork(plan, Costs.of(plan, scenario), host, each)
+
+    def host(self, sequences: float) -> float:
+        """Return the host time of a step of so many sequences."""
+        return self.host_s + self.each_host_s * sequences
 
     def step(self, phase: str, shape: StepShape) -> StepTime:
         """Return the time of one step."""
@@ -65,7 +76,7 @@ class StageWork:
         waits = weighted(
             (rank.multiplicity, s.waits) for rank, s in zip(self.plan.ranks, segments, strict=True)
         )
-        host, hop = self.host_s, 0.0
+        host, hop = self.host(shape.sequences), 0.0
         if phase == "prefill":
             host += self.costs.machine.runtime.prefill_host_s
         else:

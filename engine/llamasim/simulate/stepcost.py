@@ -51,6 +51,7 @@ class Reading:
 
     stages: Stages
     send_s: float
+    host_s: float
     whole: float
     corners: tuple[tuple[Corner, float], ...]
     copies_s: float = 0.0
@@ -171,7 +172,7 @@ class StepCosts:
         attention = self._attention(sequences, cached)
         waits = self.copying(sequences, cached)
         stages = [f + a + w for f, a, w in zip(fixed.stages, attention, waits, strict=True)]
-        return self._latency(stages, fixed.send_s, busy)
+        return self._latency(stages, fixed, busy)
 
     def copying(
         self, decoding: int, cached: float, chunks: tuple[Chunk, ...] = ()
@@ -187,8 +188,8 @@ class StepCosts:
         tokens, sequences = (sum(s.tokens for _, s in parts), sum(s.sequences for _, s in parts))
         return self.copies.beyond(StepShape(tokens, sequences, 0.0, 0.0, 0.0), parts)
 
-    def _latency(self, stages: list[float], send_s: float, busy: int) -> float:
-        latency = self.work.host_s + sum(stages) + send_s * self.hops
+    def _latency(self, stages: list[float], fixed: Reading, busy: int) -> float:
+        latency = fixed.host_s + sum(stages) + fixed.send_s * self.hops
         return max(latency, busy * max(stages)) if busy > 1 else latency
 
     def _attention(self, sequences: int, cached: float) -> Stages:
@@ -233,7 +234,7 @@ class StepCosts:
         waits = self.copying(decoding, cached, chunks)
         stages = [f + p + w for f, p, w in zip(reading.stages, pairs, waits, strict=True)]
         reading = attrs.evolve(reading, copies_s=sum(waits) / len(waits))
-        return self._latency(stages, reading.send_s, busy), reading
+        return self._latency(stages, reading, busy), reading
 
     def _accompanied(self, decoding: int, new: float, prompts: int, variants: int) -> Reading:
         """Return the fixed part of a step in which a further model decodes beside prompts."""
@@ -242,7 +243,8 @@ class StepCosts:
         more = self.fixed(BESIDE, rows, float(decoding))
         stages = tuple([a + b for a, b in zip(both.stages, more.stages, strict=True)])
         return Reading(
-            stages, both.send_s, both.whole + sum(more.stages), both.corners + more.corners)
+            stages, both.send_s, both.host_s, both.whole + sum(more.stages),
+            both.corners + more.corners)
 
     def _turn_others(self, lines: _Lines, decoding: int, cached: float) -> None:
         """Put the piece of decoding sequences' attention at hand, on the only stage."""
@@ -299,8 +301,9 @@ class StepCosts:
             )
             send = self.work.send_s(StepShape(tokens, sequences, 0.0, 0.0, 0.0))
             send += self.work.hop_s if phase == "decode" else 0.0
-            whole = self._latency(list(stages), send, 1)
-            found = Reading(stages, send, whole, tuple(corners.items()))
+            host = self.work.host(sequences)
+            whole = host + sum(stages) + send * self.hops
+            found = Reading(stages, send, host, whole, tuple(corners.items()))
             self._read[key] = found
         return found
 
