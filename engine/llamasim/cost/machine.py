@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 #: triad on two-channel and server DDR lies at 0.75 to 0.85 of the nominal figure).
 HOST_SUSTAINED = 0.5
 HOST_MEMORY_EFFICIENCY = 0.75
-#: Clock and cache of a host core where the catalog does not say: only launch-bound shapes see it.
+#: Clock of a host core where the catalog does not say: only launch-bound shapes see it.
 _HOST_CLOCK = 2.5e9
-_HOST_CACHE_PER_CORE = 2.0 * 2**20
 
 #: Elements that rows of an operand must be a multiple of for the loads of a GPU's matrix units
 #: (NVIDIA, Matrix Multiplication Background, section on tensor core requirements).
@@ -56,7 +55,6 @@ class Processor:
     bandwidth: float
     multiprocessors: int
     clock_hz: float
-    l2_bytes: float
     sustained: float
     memory_efficiency: float
     bytes_per_clock: float
@@ -160,7 +158,7 @@ def clock_share(device: Device) -> float:
 
 def _of_device(d: Device) -> Processor:
     return Processor(
-        d.peaks, d.memory_bandwidth, d.multiprocessors, d.clock_hz, d.l2_bytes,
+        d.peaks, d.memory_bandwidth, d.multiprocessors, d.clock_hz,
         d.sustained * clock_share(d),
         d.memory_efficiency, d.bytes_per_clock, d.kind != "cpu",
         ALIGNED if d.kind == "gpu" else 1,
@@ -171,5 +169,5 @@ def _of_host(h: Host) -> Processor:
     # A core keeps enough bytes in flight that the memory's bandwidth binds, not its clock.
     return Processor(
         {"fp32": h.peak_fp32}, h.memory_bandwidth, h.cores, _HOST_CLOCK,
-        _HOST_CACHE_PER_CORE * h.cores, HOST_SUSTAINED, HOST_MEMORY_EFFICIENCY, 64.0, False,
+        HOST_SUSTAINED, HOST_MEMORY_EFFICIENCY, 64.0, False,
     )

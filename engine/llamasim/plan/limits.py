@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from llamasim.diagnostics import Diagnostic
+from llamasim.diagnostics import Diagnostic, Label
+from llamasim.plan.blocks import BlockLowering
+from llamasim.plan.spec import OpWork
+from llamasim.scenario.spec import Scenario
 from llamasim.techniques.applied import Applied, BlockFacts
 from llamasim.techniques.mesh import REMAINDER, REPLICAS
 
@@ -28,6 +31,28 @@ def limits(applied: Applied) -> list[Diagnostic]:
         for diagnostic in stated:
             found.setdefault(diagnostic.message, diagnostic)
     return list(found.values())
+
+
+def unwindowed(
+    applied: Applied, scenario: Scenario, blocks: Sequence[BlockLowering]
+) -> list[Diagnostic]:
+    """Return a warning where a model's window would bind, and no technique says which layers have
+    it: models alternate it with full attention in ways of their own.
+    """
+    window, longest = applied.graph.model.window, scenario.workload.sequence
+    capped = any(
+        isinstance(work, OpWork) and work.window is not None
+        for b in blocks for works in b.plan.work.values() for work in works
+    )
+    if not window or longest <= window or capped:
+        return []
+    span = scenario.spans.get("model")
+    return [Diagnostic(
+        "W0408", f"the model's window of {window:,} tokens is not applied to {longest:,} tokens",
+        (Label(span, "has a window"),) if span else (), "warning",
+        why="which layers have it is not known; every token attends to all before it",
+        help=("use a technique with `cap kv.tokens at` the window",),
+    )]
 
 
 def idle_axes(applied: Applied, pipeline: str | None) -> list[Diagnostic]:

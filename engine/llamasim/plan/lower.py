@@ -10,7 +10,7 @@ from llamasim.diagnostics import Diagnostic, Label
 from llamasim.plan.blocks import BlockLowering, lower_block, only_forward, split_backward
 from llamasim.plan.gradients import gathers_after_update, update
 from llamasim.plan.identity import plan_hash
-from llamasim.plan.limits import idle_axes, limits, untrained
+from llamasim.plan.limits import idle_axes, limits, untrained, unwindowed
 from llamasim.plan.schedule import schedule_of
 from llamasim.plan.spec import Chunk, CommWork, Plan, RankClass, Schedule, StepShape
 from llamasim.scenario.spec import Scenario
@@ -24,6 +24,7 @@ def lower(applied: Applied, scenario: Scenario) -> tuple[Plan | None, list[Diagn
     diagnostics += _once(limits(applied), scenario)
     staged = applied.step.get(("", "layout.pipeline_axis"))
     diagnostics += idle_axes(applied, str(staged.value) if staged is not None else None)
+    diagnostics += unwindowed(applied, scenario, blocks)
     if scenario.workload.mode == "training":
         diagnostics += untrained(applied)
     schedule, said = schedule_of(applied, scenario)

@@ -14,26 +14,27 @@ from llamasim import catalog
 from llamasim.scenario.fields import Field, Kind
 from llamasim.units import DATA, ENERGY, NONE, TIME, TOKEN, WORK, Dimension
 
-_NOT_WRITTEN = ("id", "family", "notes", "on")
+#: What the catalog alone says: names of families, and what only readers make use of.
+_NOT_WRITTEN = ("id", "family", "notes", "on", "year", "l2", "cpu", "power", "activation")
 _TOKENS = ("context", "window", "token_budget", "kv_block")
 _SHARES = ("sustained", "memory_efficiency", "efficiency", "matmul_efficiency",
            "attention_efficiency", "memory_share", "cache_share", "overlap_tax", "fragmentation")
 #: Keys that may be zero; all other numbers are above it.
-_ZERO = ("prefill_host",
+_ZERO = ("prefill_host", "sequence_host",
          "latency", "base_latency", "ramp", "host", "launch", "graph_launch", "reserve",
-         "overlap_tax", "fragmentation", "idle", "l2", "experts", "experts_per_token",
+         "overlap_tax", "fragmentation", "idle", "experts", "experts_per_token",
          "expert_ffn", "shared_experts", "dense_layers", "q_lora_rank", "kv_lora_rank",
-         "rope_head_dim", "value_head_dim", "power", "flop_energy", "spread", "mtbf",
+         "rope_head_dim", "value_head_dim", "flop_energy", "spread", "mtbf",
          "launch_queue", "product_kernels", "pair_traffic", "unpack_rows", "unpack_ops", "dispatch",
          "gather_copies", "reduce_copies")
 #: No figure of a machine comes near it, and no product of several overflows below it.
 _HIGHEST = 1e24
 _EXAMPLES: Mapping[str, str] = MappingProxyType({
-    "prefill_host": "5 ms",
-    "memory": "24 GiB", "memory_bandwidth": "1 TB/s", "clock": "2 GHz", "l2": "48 MiB",
+    "prefill_host": "5 ms", "sequence_host": "10 us",
+    "memory": "24 GiB", "memory_bandwidth": "1 TB/s", "clock": "2 GHz",
     "tdp": "300 W", "flop_energy": "1 J/TFLOP", "idle": "30 W", "mtbf": "50000 h",
     "bandwidth": "50 GB/s", "latency": "2 us",
-    "base_latency": "10 us", "ramp": "1 MiB", "power": "200 W", "disk_read": "5 GB/s",
+    "base_latency": "10 us", "ramp": "1 MiB", "disk_read": "5 GB/s",
     "peak_fp32": "2 TFLOPS", "host": "1 ms", "launch": "3 us", "dispatch": "10 us",
     "graph_launch": "1 us",
     "reserve": "1 GiB", "peaks": "{bf16: 100 TFLOPS}", "formats": "{q4_k: 0.85}", "layers": "32",

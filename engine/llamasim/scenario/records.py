@@ -129,6 +129,17 @@ def check_model(reading: Reading, model: Model, span: Span) -> bool:
     elif model.experts and not model.expert_ffn:
         message = "a mixture model needs the inner width of an expert"
         way = "add `expert_ffn`"
+    elif not model.experts and (left := _given(model, _OF_MIXTURES)):
+        message = f"`{left}` is of a mixture, and this model has no experts"
+        way = f"add `experts`, or leave `{left}` out"
+    elif not model.kv_lora_rank and (left := _given(model, _OF_LATENTS)):
+        message = f"`{left}` is of compressed keys and values, which this model does not have"
+        way = f"add `kv_lora_rank`, or leave `{left}` out"
+    elif model.kv_lora_rank and not (
+        0 < model.rope_head_dim < model.head_dim and model.value_head_dim
+    ):
+        message = "compressed keys and values need the parts of a head"
+        way = "give `value_head_dim`, and a `rope_head_dim` below `head_dim`"
     elif model.dense_layers > model.layers:
         message = f"{model.dense_layers} dense layers do not fit into {model.layers} layers"
         way = "lower `dense_layers`"
@@ -142,6 +153,16 @@ def check_model(reading: Reading, model: Model, span: Span) -> bool:
         return True
     reading.add(problems.error("E0509", message, span, "this shape", help=(way,)))
     return False
+
+
+#: What belongs to models of one kind alone.
+_OF_MIXTURES = ("experts_per_token", "expert_ffn", "shared_experts", "dense_layers", "router_bias")
+_OF_LATENTS = ("q_lora_rank", "rope_head_dim", "value_head_dim")
+
+
+def _given(model: Model, keys: tuple[str, ...]) -> str:
+    """Return the first of the keys that a model has; empty where it has none."""
+    return next((k for k in keys if getattr(model, k)), "")
 
 
 #: A thousand times what is trained today; beyond it, sums of bytes are no longer exact.
