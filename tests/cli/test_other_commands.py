@@ -161,3 +161,15 @@ def test_a_technique_beside_the_scenario_shrinks_the_cache(folder: Path) -> None
         rows = call("run", name, "--json").json["memory"]
         held[name] = next(r["peak_bytes"] for r in rows if r["category"] == "kv_cache")
     assert held["plain.yaml"] / held[CUSTOM] == pytest.approx(32 / 13, rel=0.01)
+
+
+def test_plan_as_json_says_what_is_idle(tmp_path: Path) -> None:
+    path = tmp_path / "idle.yaml"
+    path.write_text(
+        "edition: 2026\nmodel: llama-3.1-8b\ncluster: {device: h100-sxm}\nruntime: vllm\n"
+        "workload: {mode: inference, batch: 4, prompt: 64 tok, output: 8 tok}\n"
+        "use: {serving.replicas.least_busy_router: {}}\n")
+    said = call("plan", str(path), "--json")
+    assert said.code == 0
+    (warning,) = json.loads(said.out)["warnings"]
+    assert "least_busy_router" in warning

@@ -14,7 +14,7 @@ import pytest
 from llamasim.diagnostics import Diagnostic
 from llamasim.plan import compile_plan
 from llamasim.scenario import Scenario, read
-from llamasim.scenario.fields import FIELDS
+from llamasim.scenario.fields import FIELDS, LENGTH
 from llamasim.simulate import run
 from llamasim.tables import tabulate
 
@@ -222,3 +222,31 @@ def test_what_may_change_nothing_does_so_somewhere(folder: Path) -> None:
             _outcome(folder, JOBS[job], (f"{key}={VALUES[key]}",)) == _plain(folder, job)
             for job in jobs
         ), key
+
+
+#: Lengths given as mappings, and a value of each of their keys that none of them has.
+LENGTHS = {
+    "fixed": "{mean: 512 tok}",
+    "uniform": "{distribution: uniform, mean: 512 tok, cv: 0.3}",
+    "lognormal": "{distribution: lognormal, mean: 512 tok, cv: 0.6}",
+    "of a file": "{distribution: empirical, file: other.csv, column: output}",
+    "of a trace": "{distribution: empirical, trace: azure-code-2023}",
+}
+OTHER_LENGTHS = {
+    "distribution": "uniform", "mean": "300 tok", "cv": "0.45", "trace": "azure-conversation-2023",
+    "file": "more.csv", "column": "prompt",
+}
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("side", ["prompt", "output"])
+def test_no_key_of_a_length_is_ignored(length: str, side: str, folder: Path) -> None:
+    assert set(OTHER_LENGTHS) == {f.key for f in LENGTH}
+    base = (f"workload.{side}={LENGTHS[length]}",)
+    (folder / "more.csv").write_text("arrived,prompt,output\n0,70,90\n1,80,60\n")
+    plain = _outcome(folder, SERVER, base)
+    assert plain[0] and not plain[1]
+    for key, value in OTHER_LENGTHS.items():
+        change = (*base, f"workload.{side}.{key}={value}")
+        assert (key == "distribution" and length == "uniform") or (
+            _outcome(folder, SERVER, change) != plain), key

@@ -102,7 +102,7 @@ def codes_of(folder: Path, text: str, change: str) -> list[str]:
     "memory: 0 GiB", "memory: -1 GiB", "memory_bandwidth: 0 GB/s", "memory_bandwidth: -1 GB/s",
     "memory_bandwidth: 1e-300 GB/s", "memory: 1e30 GiB", "clock: 0 Hz", "peaks: {bf16: 0 TFLOPS}",
     "peaks: {bf16: 1e300 TFLOPS}", "tdp: -1 W", "sustained: 0", "sustained: 101 %",
-    "multiprocessors: 0", "multiprocessors: 1e10", 
+    "multiprocessors: 0", "multiprocessors: 1e10",
 ])
 def test_absurd_devices_are_refused(tmp_path: Path, figures: str) -> None:
     assert finding(tmp_path, device(figures)).code == "E0509"

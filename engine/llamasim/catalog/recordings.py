@@ -207,7 +207,7 @@ def _recording(
 
     count = len(next(iter(rows.values()), []))
     if not count:
-        raise RecordingError("it holds no requests")
+        raise RecordingError("there is none in it")
     arrived = _times(rows[columns.arrived], columns) if columns.arrived else None
     prompt, output = (
         _tokens(rows[c], c) if c else None for c in (columns.prompt, columns.output)

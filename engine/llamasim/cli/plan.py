@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from llamasim.cli.support import headline, read_scenario, say, stop
+from llamasim.cli.support import headline, read_with_warnings, say, stop
 
 if TYPE_CHECKING:
     from llamasim.plan.spec import Plan
@@ -30,14 +30,16 @@ def command(
     """
     from llamasim.plan import compile_plan, idle
 
-    read = read_scenario(scenario, overrides, rules, as_json=as_json)
+    read, first = read_with_warnings(scenario, overrides, rules, as_json=as_json)
     plan, said = compile_plan(read)
     stop(said, as_json=as_json)
     assert plan is not None
+    said += idle(read, plan)
     if as_json:
-        click.echo(json.dumps(_plain(plan, read), indent=2, allow_nan=False))
+        warnings = {"warnings": [d.message for d in (*first, *said)]}
+        click.echo(json.dumps(_plain(plan, read) | warnings, indent=2, allow_nan=False))
         return
-    say([*said, *idle(read, plan)])
+    say(said)
     click.echo(f"{read.name}: {headline(read)}\nplan {plan.hash}\n")
     click.echo(_text(plan, read))
 

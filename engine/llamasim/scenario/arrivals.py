@@ -171,6 +171,8 @@ def read_length(
     inner = read_keys(reading, path, given, LENGTH, at)
     distribution = inner.get("distribution", "fixed")
     _check_length(reading, path, distribution, given, inner.get("cv", 0.0))
+    if distribution in ("uniform", "lognormal") and given.get("cv") is None:
+        reading.add(problems.missing(f"{path}.cv", at, LENGTH[2].doc, "0.5"))
     if distribution == "empirical":
         return _empirical(reading, inner, given, key, at) or otherwise
     if "mean" not in inner:
@@ -190,6 +192,10 @@ def _check_length(
                 "E0512", f"`{path}.{name}` has no meaning where it is {distribution}",
                 extra.key.span, "says nothing here",
                 help=(f"delete `{name}`" if empirical else "add `distribution: empirical`",)))
+    if empirical and given.get("trace") is not None and (extra := given.get("column")) is not None:
+        reading.add(problems.error(
+            "E0512", f"`{path}.column` has no meaning beside a trace, which has columns of its own",
+            extra.key.span, "of a file", help=("delete `column`",)))
     spread = given.get("cv")
     if distribution == "fixed" and cv > 0 and spread is not None:
         reading.add(problems.error(

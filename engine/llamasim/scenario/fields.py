@@ -313,7 +313,7 @@ LENGTH = (
     _word("distribution", DISTRIBUTIONS, "Shape of the distribution.", "fixed"),
     Field("mean", "number", "Mean, in tokens; `empirical` has its own.", TOKEN, plain=True, low=1.0,
           high=1e8, example="512 tok"),
-    _number("cv", NONE, "Standard deviation over mean.", "0", high=100.0),
+    _number("cv", NONE, "Standard deviation over mean (uniform, lognormal).", high=100.0),
     Field("trace", "text", "Recorded requests from the catalog to draw from (empirical).",
           default="none", example="azure-code-2023"),
     Field("file", "text", "A CSV or JSON-lines file beside the scenario to draw from (empirical).",
