@@ -168,8 +168,8 @@ def test_plan_as_json_says_what_is_idle(tmp_path: Path) -> None:
     path.write_text(
         "edition: 2026\nmodel: llama-3.1-8b\ncluster: {device: h100-sxm}\nruntime: vllm\n"
         "workload: {mode: inference, batch: 4, prompt: 64 tok, output: 8 tok}\n"
-        "use: {serving.replicas.least_busy_router: {}}\n")
+        "use: {serving.batching.continuous_batching: {max_sequences: 7}}\n")
     said = call("plan", str(path), "--json")
     assert said.code == 0
     (warning,) = json.loads(said.out)["warnings"]
-    assert "least_busy_router" in warning
+    assert "continuous_batching" in warning

@@ -171,7 +171,8 @@ def read_length(
     inner = read_keys(reading, path, given, LENGTH, at)
     distribution = inner.get("distribution", "fixed")
     _check_length(reading, path, distribution, given, inner.get("cv", 0.0))
-    if distribution in ("uniform", "lognormal") and given.get("cv") is None:
+    known = {e.key.text for e in given.entries} <= {f.key for f in LENGTH}
+    if distribution in ("uniform", "lognormal") and given.get("cv") is None and known:
         reading.add(problems.missing(f"{path}.cv", at, LENGTH[2].doc, "0.5"))
     if distribution == "empirical":
         return _empirical(reading, inner, given, key, at) or otherwise
