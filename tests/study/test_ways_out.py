@@ -70,3 +70,29 @@ def test_more_nodes_help_what_is_sharded_over_them() -> None:
     count = int(_ways(given)["cluster.nodes"].split()[1].replace(",", ""))
     assert count > given.cluster.nodes
     assert _fits(attrs.evolve(given, cluster=attrs.evolve(given.cluster, nodes=count)))
+
+
+def test_a_technique_that_is_named_makes_it_fit() -> None:
+    """70B in 16 bits on two devices of 80 GB: shared by them it is 66 GiB on each."""
+    given = scenario(devices=2, model="llama-3.1-70b", mode="inference", runtime="vllm",
+                     sequence=256, prompt=Length("fixed", 128), output=Length("fixed", 128))
+    found = [w for w in ways_out(given, run(plan_of(given), given).fits) if w.startswith("use:")]
+    assert "use: parallelism.tensor.tensor_parallel {degree: 2}" in found
+    assert len({w.split()[1].partition(".")[0] for w in found}) == len(found) == 3
+    for way in found:
+        name = way.split()[1]
+        degree = {"degree": 2} if "degree" in way else {}
+        changed = scenario(
+            use(name, **degree), devices=2, model="llama-3.1-70b", mode="inference",
+            runtime="vllm", sequence=256, prompt=Length("fixed", 128),
+            output=Length("fixed", 128))
+        assert _fits(changed), way
+
+
+def test_no_format_is_named_that_the_runtime_has_no_kernels_for() -> None:
+    given = scenario(devices=1, device="rtx-4090", model="llama-3.1-8b", mode="inference",
+                     runtime="llama.cpp", sequence=128 * 1024,
+                     prompt=Length("fixed", 127 * 1024), output=Length("fixed", 1024))
+    found = [w for w in ways_out(given, run(plan_of(given), given).fits) if w.startswith("use:")]
+    assert found
+    assert not any("int4_weights" in w or "fp8_compute" in w for w in found)

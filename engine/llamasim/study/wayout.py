@@ -13,6 +13,7 @@ from llamasim.simulate import run
 from llamasim.simulate.trace import Fit
 from llamasim.study.bound import memory_bound
 from llamasim.study.candidate import tightest
+from llamasim.study.remedy import remedies
 
 #: How often a knob is halved, or the machines doubled, before it is given up.
 _STEPS = 6
@@ -22,7 +23,9 @@ Change = tuple[str, Scenario]
 
 
 def ways_out(scenario: Scenario, fits: Sequence[Fit]) -> tuple[str, ...]:
-    """Return changes of one field each after which memory suffices; empty where it does already.
+    """Return changes of one field, or one more technique, after which memory suffices.
+
+    There is none where it does already.
 
     Each was planned and simulated. A field that changes nothing, because a technique sets it, is
     left out, and so is one of which no tried value helps.
@@ -32,7 +35,8 @@ def ways_out(scenario: Scenario, fits: Sequence[Fit]) -> tuple[str, ...]:
         return ()
     found = [next((label for label, changed in knob if _fits(changed)), None)
              for knob in _knobs(scenario)]
-    return tuple(label for label in (*found, _device(scenario, worst)) if label)
+    ways = (*found, *remedies(scenario, worst), _device(scenario, worst))
+    return tuple(label for label in ways if label)
 
 
 def _fits(scenario: Scenario) -> bool:
