@@ -151,7 +151,7 @@ def test_a_server_that_can_serve_nobody_shows_no_times() -> None:
     """It says how many it turned away and why; nothing has a time of zero."""
     given = scenario(mode="inference", devices=1, arrivals=Arrivals("poisson", 2, rate=1.0))
     ints, floats = np.zeros(0, np.int32), np.zeros(0)
-    nobody = Requests(*[floats] * 4, *[ints] * 6)
+    nobody = Requests(*[floats] * 4, *[ints] * 7)
     trace = attrs.evolve(
         by_hand(given, 0.0, requests=nobody, peak=3 * 2**30, capacity=2 * 2**30),
         rejected=tuple(Rejection(i, 0.0, 9, 9, "no room for its cache") for i in range(2)),

@@ -12,6 +12,7 @@ from tests.simulate.hand_plans import iterations, plan, serving
 from llamasim.plan import compile_plan
 from llamasim.scenario.spec import Arrivals
 from llamasim.simulate import run
+from llamasim.simulate.arrivals import draw
 from llamasim.simulate.kept import Kept
 from llamasim.simulate.trace import Iterations, Requests, Service, Trace
 from llamasim.tables.latency import latency_row
@@ -200,6 +201,30 @@ def test_beginnings_come_back_from_the_host_when_the_device_gave_them_up() -> No
     assert service.swapped == (it.prefill_tokens.sum() - its.prefill_tokens.sum()) / 16
     each = 2e-6 + TOKEN * 16 / 50e9
     assert trace.exposed["copy"] == pytest.approx(service.swapped * each, rel=1e-3)
+
+
+def test_a_router_by_prefix_knows_what_the_host_keeps() -> None:
+    """Four beginnings, room for one on each of two devices: on their hosts there is room for all,
+    so a request goes where its beginning was before, though the device gave it up since.
+    """
+    given = serving("gamma", 40, rate=20.0, cv=1e-6, prompt=600, output=4, shared_prefix=512,
+                    prefixes=4, memory=room(800), seed=3)
+    r, _, _ = parts(run(made(2, cache="prefix", routing="prefix", kept_bytes=1e9), given))
+    groups = draw(given.workload, given.seed).group
+    assert all(len(set(r.replica[groups == g])) == 1 for g in range(4))
+    assert (r.cached > 0).sum() == 40 - 4
+
+
+def test_requests_and_iterations_name_their_replica() -> None:
+    """In turn; in pools, decodes are of the later replicas."""
+    given = serving("batch", 8, prompt=64, output=5)
+    r, it, _ = parts(run(made(2), given))
+    assert r.replica.tolist() == [0, 1] * 4
+    assert set(it.server.tolist()) == {0, 1}
+    r, it, _ = parts(run(made(3, prefill_replicas=1), given))
+    assert set(r.replica.tolist()) == {1, 2}
+    assert set(it.server[it.prefill_tokens > 0].tolist()) == {0}
+    assert set(it.server[it.decode_sequences > 0].tolist()) == {1, 2}
 
 
 @pytest.mark.parametrize("schedule", [

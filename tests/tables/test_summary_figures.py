@@ -94,7 +94,7 @@ def _served() -> Requests:
         first_token=np.array([0.5, 2.5]), finished=np.array([1.4, 4.4]), prompt=ints,
         output=np.array([10, 20], np.int32), preemptions=np.array([0, 3], np.int32),
         cached=np.array([0, 64], np.int32), variant=np.array([-1, -1], np.int32),
-        number=np.array([0, 1]),
+        replica=np.array([0, 0], np.int32), number=np.array([0, 1]),
     )
 
 

@@ -113,7 +113,7 @@ def _shards(facts: BlockFacts) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     "W0403", f"{element} `{name}` has no dim `{dim}`; it stays whole over `{axis}`",
                     severity="warning",
-                    help=("narrow the rule to elements that have the dim",),
+                    help=("leave it where that is meant; else narrow the rule",),
                 )
 
 

@@ -32,6 +32,7 @@ class Book:
     finished: array[float]
     preemptions: array[int]
     cached: array[int]
+    replica: array[int]
     rejections: list[Rejection] = attrs.Factory(list)
     gaps: array[float] = attrs.Factory(lambda: array("d"))
     often: array[int] = attrs.Factory(lambda: array("i"))
@@ -49,7 +50,7 @@ class Book:
         return Book(
             array("i", stream.prompt.tolist()), array("i", stream.output.tolist()),
             array("d", stream.time.tolist()), admitted, first_token, finished,
-            array("i", [0]) * count, array("i", [0]) * count,
+            array("i", [0]) * count, array("i", [0]) * count, array("i", [-1]) * count,
         )
 
 

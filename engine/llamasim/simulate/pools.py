@@ -116,20 +116,21 @@ class Shop:
         return Slots(max(1, count // len(self.plan.ranks)), seconds, self.asked)
 
     def servers(
-        self, clock: Clock, replicas: int, *, loaded: bool = False, hands_over: bool = False
+        self, clock: Clock, replicas: range, *, loaded: bool = False, hands_over: bool = False
     ) -> list[Server]:
-        """Return the servers of some replicas.
+        """Return the servers of some replicas, by their numbers.
 
         A replica of several stages runs as many batches at once, one in each stage: each is a
         server of its own with its share of the cache.
         """
         found = []
-        for number in range(replicas):
-            lanes = Lanes(number)
+        for number in replicas:
+            lanes = Lanes()
             for _ in self.plan.ranks:
                 server = Server(
                     self.limits(loaded=loaded, hands_over=hands_over),
-                    self.cache(prefixes=not loaded), self.slots(), clock, self.costs, lanes,
+                    self.cache(prefixes=not loaded), self.slots(), number, clock, self.costs,
+                    lanes,
                 )
                 lanes.servers.append(server)
                 found.append(server)
@@ -164,10 +165,10 @@ def floor_of(shop: Shop, book: Book) -> Floor:
     users = arrivals.concurrency if closed and arrivals is not None else None
     first, pool = schedule.prefill_replicas, []
     if first:
-        servers = shop.servers(clock, first, hands_over=True)
-        pool = shop.servers(clock, shop.plan.replicas - first, loaded=True)
+        servers = shop.servers(clock, range(first), hands_over=True)
+        pool = shop.servers(clock, range(first, shop.plan.replicas), loaded=True)
     else:
-        servers = shop.servers(clock, max(1, shop.plan.replicas))
+        servers = shop.servers(clock, range(max(1, shop.plan.replicas)))
     desk = Desk(clock, book, cast("list[Serves]", servers), ROUTES[schedule.routing](), users)
     if schedule.replicas_least:
         desk.scaling = Scaling(
@@ -223,7 +224,7 @@ class Handover:
 
     def send(self, request: int, server: Server, now: float) -> None:
         """Send a request's cache on as soon as the link is free."""
-        lane = server.lanes.number
+        lane = server.number
         prompt = server.desk.book.prompt[request]
         end = max(now, self._free.get(lane, 0.0)) + self._time(prompt)
         self.sent += end - now

@@ -23,11 +23,15 @@ from llamasim.simulate.slots import Slots
 
 @attrs.define(eq=False)
 class Roster:
-    """Requests are numbers; the desk's book knows their lengths and times."""
+    """Requests are numbers; the desk's book knows their lengths and times.
+
+    `number` is that of its replica.
+    """
 
     limits: Limits
     cache: Cache
     slots: Slots | None
+    number: int
     desk: Desk = attrs.field(init=False)
     book: Book = attrs.field(init=False)
     now: float = attrs.field(init=False, default=0.0)

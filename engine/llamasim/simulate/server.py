@@ -24,9 +24,8 @@ ALONE = 256
 
 @attrs.define(eq=False)
 class Lanes:
-    """Servers that share the stages of a replica, which has a number; `busy` have a batch."""
+    """Servers that share the stages of a replica; `busy` have a batch."""
 
-    number: int
     servers: list[Server] = attrs.Factory(list)
     busy: int = 0
 
@@ -102,9 +101,9 @@ class Server(Roster):
         return self.now if self._event else max(self.now, self.clock.now)
 
     def match(self, request: int) -> float:
-        """Return the share of a request's prompt that is cached here."""
+        """Return the share of a request's prompt that is cached here, or on this host."""
         prompt = self.book.prompt[request]
-        return self.cache.known(request, prompt) / prompt
+        return self.cache.stored(request, prompt, self.cache.known(request, prompt)) / prompt
 
     def submit(self, request: int, now: float) -> None:
         """Take a request in."""
@@ -389,6 +388,7 @@ class Server(Roster):
         self._exit(request)
         self.cache.close(request)
         self.outstanding -= 1
+        self.book.replica[request] = self.number
         if self.alone and self.feed:
             self.book.finished[request] = self.now
         else:

@@ -173,7 +173,7 @@ def _requests(stream: Stream, book: Book) -> Requests:
     return Requests(
         column(book.arrived), column(book.admitted), column(book.first_token),
         column(book.finished), drawn(stream.prompt), drawn(stream.output),
-        column(book.preemptions), column(book.cached), drawn(stream.variant),
+        column(book.preemptions), column(book.cached), drawn(stream.variant), column(book.replica),
         np.flatnonzero(kept).astype(np.int32),
     )
 

@@ -77,8 +77,8 @@ class Requests:
     """One row a request of a serving run; times in seconds, `finished` NaN-free (all finish).
 
     `cached` are the tokens of the prompt that were in the cache when it was first scheduled;
-    `variant` of the weights which it asked for, -1 for none; `number` counts from 0 in order of
-    arrival, requests that were turned away included.
+    `variant` of the weights which it asked for, -1 for none; `replica` that it ended on; `number`
+    counts from 0 in order of arrival, requests that were turned away included.
     """
 
     arrived: Floats
@@ -90,6 +90,7 @@ class Requests:
     preemptions: Ints
     cached: Ints
     variant: Ints
+    replica: Ints
     number: Ints
 
 

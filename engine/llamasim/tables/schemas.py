@@ -92,6 +92,7 @@ REQUESTS = pa.schema([
     _field("preemptions", _I4),
     _field("cached_tokens", _I4, "tok"),
     _field("variant", _I4, doc="of the weights that it asked for; null where there is one"),
+    _field("replica", _I4, doc="number of the one that served it, or, of two pools, decoded it"),
 ])
 
 REJECTED = pa.schema([

@@ -96,7 +96,7 @@ def _requests(trace: Trace) -> pa.Table:
     several = trace.scenario.workload.variants > 1
     variant = pa.array(r.variant, mask=(r.variant < 0) | (not several))
     columns = [r.number, r.arrived, r.admitted, r.first_token, r.finished, r.prompt, r.output,
-               r.preemptions, r.cached, variant]
+               r.preemptions, r.cached, variant, r.replica]
     return pa.table(columns, schema=REQUESTS)
 
 
