@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import attrs
 import pytest
 from tests.docs.pair_worlds import alone, program, techniques, try_uses, worlds
+from tests.scenarios_for_tests import scenario, use
 
 from llamasim.language import Symbol
 from llamasim.language.ast import Claim, Expr, Function, Param, Path, RangeDomain, SetDomain
 from llamasim.language.evaluate import evaluate
+from llamasim.plan import compile_plan
 from llamasim.plan.spec import Plan
 from llamasim.scenario.spec import Value
 from llamasim.units import Quantity
 
-#: What shows in none of the scenarios tried here, with the reason.
-SHOWN_ELSEWHERE = {
-    ("offload.layers.layer_split", "prompts_on_host"): "needs some layers on the host",
-    ("parallelism.pipeline.pipeline_parallel", "chunks"): "refused where layers do not fill them",
-    ("parallelism.tensor.tensor_parallel", "padded"): "needs heads that the degree does not divide",
-    ("quantization.gguf.legacy.q4_0_weights", "imatrix"): "an eighth of the layers, which are four",
-    ("quantization.gguf.legacy.q5_0_weights", "imatrix"): "an eighth of the layers, which are four",
-    ("serving.speculative.draft_model", "draft"): "a model; one shares the tokenizer here",
+#: What shows in none of the scenarios tried below, and two values that differ in one of its own.
+SHOWN_ELSEWHERE: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any], Any, Any]] = {
+    ("offload.layers.layer_split", "prompts_on_host"):
+        ({"mode": "inference"}, {"device_layers": 20}, False, True),
+    ("parallelism.pipeline.pipeline_parallel", "chunks"):
+        ({"devices": 2, "global_batch": 8}, {"stages": 2}, 1, 2),
+    ("parallelism.tensor.tensor_parallel", "padded"):
+        ({"mode": "inference", "devices": 3}, {"degree": 3}, False, True),
+    ("quantization.gguf.legacy.q4_0_weights", "imatrix"): ({"mode": "inference"}, {}, False, True),
+    ("quantization.gguf.legacy.q5_0_weights", "imatrix"): ({"mode": "inference"}, {}, False, True),
+    ("serving.speculative.draft_model", "draft"):
+        ({"mode": "inference"}, {}, "llama_3_2_1b", "llama_3_2_3b"),
 }
 
 
@@ -104,3 +111,12 @@ def test_no_parameter_is_without_effect(family: str) -> None:
                      if (name, p.name) not in SHOWN_ELSEWHERE
                      and not _claimed(name, p) and not _matters(name, p)]
     assert not idle
+
+
+@pytest.mark.parametrize(("name", "param"), SHOWN_ELSEWHERE)
+def test_what_shows_elsewhere_does(name: str, param: str) -> None:
+    given, args, one, other = SHOWN_ELSEWHERE[name, param]
+    first, second = (
+        compile_plan(scenario(use(name, **args, **{param: v}), **given))[0] for v in (one, other))
+    assert second is not None
+    assert first is None or _said(first) != _said(second)
