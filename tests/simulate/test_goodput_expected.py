@@ -9,7 +9,7 @@ import pytest
 from tests.simulate.goodput_jobs import MTBF, job, saving
 
 from llamasim.scenario.reliability import Stragglers
-from llamasim.simulate.goodput.draw import CAUSES, draw
+from llamasim.simulate.goodput.draw import draw
 from llamasim.simulate.goodput.expect import (
     best_interval,
     daly,
@@ -21,6 +21,7 @@ from llamasim.simulate.goodput.expect import (
 )
 from llamasim.simulate.goodput.job import Job
 from llamasim.simulate.goodput.slow import paces
+from llamasim.simulate.trace import CAUSES
 
 
 def _drawn(given: Job, interval: float, trials: int = 400) -> float:

@@ -106,7 +106,7 @@ def straight_runs(
         yield last - first + 1, a, b
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Run:
     """The replica's clock and what it has recorded."""
 

@@ -16,7 +16,7 @@ from llamasim.simulate.timings import ChunkTimes, Flow, Part, Segment, StageTime
 EMPTY = Segment()
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Costs:
     """Durations of the work of one plan on one machine, remembered by block, phase and shape."""
 

@@ -14,7 +14,7 @@ from llamasim.simulate.clock import Clock
 from llamasim.simulate.trace import Rejection
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Book:
     """Times of all requests; -1 where something has not happened.
 
@@ -76,7 +76,7 @@ class Serves(Protocol):
 Route = Callable[[int, list[Serves]], int]
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Desk:
     """Takes requests in order of arrival and gives each to a server.
 
@@ -162,7 +162,7 @@ class Desk:
 # --- routes ------------------------------------------------------------------------------------
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class InTurn:
     """Gives each server a request in turn."""
 
@@ -174,7 +174,7 @@ class InTurn:
         return self.last
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class LeastOutstanding:
     """Gives the server with the fewest requests the next one; the first of several."""
 
@@ -189,7 +189,7 @@ class LeastOutstanding:
 LEAD, TIMES, MATCH = 32, 1.5, 0.5
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class ByMatch:
     """Prefers the server that has most of what a request needs, if it has much and loads are even.
 
@@ -220,7 +220,7 @@ ROUTES: dict[str, Callable[[], Route]] = {
 # --- replicas that come and go -----------------------------------------------------------------
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Scaling:
     """How many servers are open: more when requests pile up, after a delay; fewer when they do not.
 

@@ -15,7 +15,7 @@ from llamasim.cost import Machine
 from llamasim.plan.spec import OpWork, Plan, RankClass
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Issue:
     """The clock of a host that issues chunks of prompts to stages in turn.
 

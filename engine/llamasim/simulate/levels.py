@@ -10,7 +10,7 @@ import numpy as np
 from llamasim.simulate.trace import CATEGORIES, Floats, Memory
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Level:
     """A step function: `bytes[i]` from `time[i]` on; times increase strictly, from 0."""
 
@@ -57,7 +57,9 @@ def peak(levels: Mapping[str, Level], least: str = "") -> tuple[float, dict[str,
     """Return the largest sum over time, and each level at that moment; of several such moments
     that where the level `least` is lowest, else the first.
     """
-    time = np.unique(np.concatenate([v.time for v in levels.values()]))
+    # Sorting brings no further part of numpy in, as `np.unique` does: 10 ms of a run's start.
+    time = np.sort(np.concatenate([v.time for v in levels.values()]))
+    time = time[np.append(True, time[1:] > time[:-1])]
     at = {
         name: v.bytes[np.maximum(np.searchsorted(v.time, time, side="right") - 1, 0)]
         for name, v in levels.items()

@@ -46,7 +46,7 @@ class Limits:
     longest: int | None = None
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Usage:
     """What a server did.
 

@@ -127,7 +127,7 @@ class Timeline:
         return [Round(j == 0, j == 0 or closes[j - 1], closes[j]) for j in range(last + 1)]
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Passes:
     """The fullest moments of a plan's passes: chunks of the same blocks have the same."""
 

@@ -27,7 +27,7 @@ from llamasim.simulate.spool import Spool
 from llamasim.simulate.stepcost import StepCosts
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Shop:
     """What all servers of a run share."""
 
@@ -137,7 +137,7 @@ class Shop:
         return found
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Floor:
     """The servers of a run, and who gives them requests."""
 
@@ -206,7 +206,7 @@ def _leave_alone(desk: Desk, servers: list[Server]) -> None:
     desk.fed = desk.users is None
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Handover:
     """Passes requests with their cache from replicas that prefill to those that decode.
 

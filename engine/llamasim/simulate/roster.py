@@ -21,7 +21,7 @@ from llamasim.simulate.limits import Limits, Usage
 from llamasim.simulate.slots import Slots
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Roster:
     """Requests are numbers; the desk's book knows their lengths and times.
 

@@ -12,7 +12,7 @@ import numpy as np
 from llamasim.simulate.trace import Tasks
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class TaskRows:
     """Tasks on the compute stream, in any order."""
 
@@ -43,7 +43,7 @@ KINDS = "dddiiiiiii"
 PACKED = 4096
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class IterationRows:
     """One server's iterations in order of their start; a row may stand for a run of equal ones.
 

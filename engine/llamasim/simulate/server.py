@@ -22,7 +22,7 @@ from llamasim.simulate.stepcost import Reading, StepCosts
 ALONE = 256
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Lanes:
     """Servers that share the stages of a replica; `busy` have a batch."""
 
@@ -37,7 +37,7 @@ class Lanes:
                 server.interrupt(now)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Server(Roster):
     """A scheduler at work.
 

@@ -36,7 +36,7 @@ class Damaged(Exception):  # noqa: N818 it says what the file is
     """What was written is not there any more."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Spool:
     """Pieces of a run's iterations.
 

@@ -41,7 +41,7 @@ Stages = tuple[float, ...]
 BESIDE = "beside"
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Reading:
     """Where the fixed part of a step lies between grid points; the shares may be negative.
 
@@ -74,7 +74,7 @@ class _Lines:
         self.known: dict[float, tuple[float, float, float]] = {}
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class StepCosts:
     """Step times of one plan.
 

@@ -25,8 +25,11 @@ CATEGORIES = (
     "reserve",
 )
 
+#: What the time of a training run over its token budget goes to.
+CAUSES = ("useful", "checkpoints", "lost_work", "detection", "restart", "waiting", "planned",
+          "stragglers")
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Tasks:
     """One row a task: which rank class, what, when, on which stream."""
 
@@ -39,7 +42,7 @@ class Tasks:
     stream: Ints
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Memory:
     """Memory over time: the bytes of a category on a rank class from `time` on."""
 
@@ -49,7 +52,7 @@ class Memory:
     bytes: Floats
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Links:
     """Use of links: one row a transfer or collective.
 
@@ -72,7 +75,7 @@ class Links:
         return Links(ints, ints, (), floats, floats, floats)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Requests:
     """One row a request of a serving run; times in seconds, `finished` NaN-free (all finish).
 
@@ -94,7 +97,7 @@ class Requests:
     number: Ints
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Iterations:
     """One row a serving iteration, or a run of equal decode iterations (`steps` of them).
 
@@ -114,7 +117,7 @@ class Iterations:
     server: Ints
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Service:
     """What a server's run was beside its requests and iterations.
 
@@ -178,7 +181,7 @@ class Fit:
         )
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Trace:
     """A finished run.
 

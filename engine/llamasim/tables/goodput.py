@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from llamasim.simulate.goodput import Goodput
-from llamasim.simulate.goodput.draw import CAUSES
-from llamasim.simulate.trace import Trace
+from llamasim.simulate.trace import CAUSES, Trace
+
+if TYPE_CHECKING:
+    from llamasim.simulate.goodput import Goodput
 
 _DAY = 86400.0
 

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from llamasim import __version__
-from llamasim.simulate.goodput import endure
 from llamasim.simulate.trace import CATEGORIES, Ints, Trace
 from llamasim.tables.goodput import goodput_summary, goodput_tables
 from llamasim.tables.ops import Words, op_table
@@ -36,8 +35,7 @@ Tables = dict[str, pa.Table]
 
 def tabulate(trace: Trace) -> Tables:
     """Return all tables of a run, each stamped with what made it."""
-    found = endure(trace)
-    goodput = {} if found is None else goodput_tables(trace, found)
+    goodput = _goodput(trace) if trace.scenario.reliability is not None else {}
     tables = {
         "summary": summary_table(summarize(trace) | goodput_summary(goodput)),
         "ops": op_table(trace),
@@ -60,6 +58,13 @@ def tabulate(trace: Trace) -> Tables:
         "seed": str(trace.scenario.seed), "llamasim": __version__, "schema": VERSION,
     }
     return {k: t.replace_schema_metadata(stamp) for k, t in tables.items()}
+
+
+def _goodput(trace: Trace) -> Tables:
+    from llamasim.simulate.goodput import endure
+
+    found = endure(trace)
+    return {} if found is None else goodput_tables(trace, found)
 
 
 def summary_table(row: Mapping[str, Any]) -> pa.Table:

@@ -13,11 +13,8 @@ import numpy as np
 
 from llamasim.simulate.goodput.expect import expected_failures, planned_stop_s
 from llamasim.simulate.goodput.job import Job
-from llamasim.simulate.trace import Floats
+from llamasim.simulate.trace import CAUSES, Floats
 
-#: What time goes to.
-CAUSES = ("useful", "checkpoints", "lost_work", "detection", "restart", "waiting", "planned",
-          "stragglers")
 #: Failures of a run that are drawn one by one; a longer run is drawn in part, of at least so many
 #: intervals.
 MOST, FEWEST = 3000.0, 20
@@ -25,7 +22,7 @@ MOST, FEWEST = 3000.0, 20
 HOPELESS = 0.01
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Draws:
     """One entry a run.
 
@@ -77,7 +74,7 @@ def _longer(values: Floats, scale: float) -> Floats:
     return result
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Runs:
     """All runs of one job, each where it stands after the same number of stretches.
 
