@@ -59,7 +59,7 @@ class Columns:
     variant: str = ""
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Recording:
     """Requests in order of arrival; a column that the file lacks is None.
 

@@ -15,7 +15,7 @@ def _lines(text: str) -> list[str]:
     return text.split("\n")
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Source:
     """A text and the name it is shown under (a path relative to where the user stands)."""
 

@@ -36,7 +36,7 @@ from llamasim.units.many import Disagree, Floats, Places, joined, many, narrowed
 T = TypeVar("T")
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Steps:
     """Members of a family of whose step the rules say the same: `places` among the members, and
     the cells of the step by (phase or "", cell), with a value for each of these members.
@@ -56,7 +56,7 @@ class Steps:
         return base if value is None else str(value)
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Family:
     """Configurations with one lowered plan, whose numbers have a value for each.
 
@@ -85,7 +85,7 @@ class Family:
     warnings: tuple[Diagnostic, ...]
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Refused:
     """Configurations that do not go together, and why."""
 

@@ -15,7 +15,7 @@ from llamasim.scenario.spec import Arrivals, Length, Workload
 from llamasim.simulate.trace import Floats, Ints
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Stream:
     """Requests in order of arrival; `time` is all zero for a closed loop, which sets it itself.
 

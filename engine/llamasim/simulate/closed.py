@@ -38,7 +38,7 @@ COLUMNS = 512
 MOST_LOAD = 0.95
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Runs:
     """A chunk's blocks in the order of the backward pass, equal ones together: (block, how many).
     """
@@ -46,7 +46,7 @@ class Runs:
     runs: tuple[tuple[int, int], ...]
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class StepBatch:
     """Steps of one schedule, a column for each configuration.
 
@@ -95,7 +95,7 @@ class StepBatch:
         return int(self.send.shape[0])
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Steps:
     """What steps take.
 

@@ -46,7 +46,7 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 SLACK = 0.005
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Said:
     """What the rules say of configurations: why they are refused (then errors are among the
     diagnostics), or what they claim.
@@ -57,7 +57,7 @@ class Said:
     techniques: tuple[str, ...] = ()
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Results:
     """One value for each configuration, in their order.
 
@@ -212,7 +212,7 @@ class Key:
         return self.pipeline, self.layout, self.prefetch, id(self.table)
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Laid:
     """Configurations of one form and one layout that fit in memory, and their steps."""
 

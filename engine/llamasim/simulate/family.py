@@ -18,7 +18,7 @@ from llamasim.simulate.orders import SPLIT
 from llamasim.units.many import Floats, Places, apart, joined, many, narrowed, values_of
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Beside:
     """Collectives or transfers beside compute, for each configuration.
 
@@ -33,7 +33,7 @@ class Beside:
     outer: Floats
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Members:
     """Configurations whose step has one form: what they hold, and how long their blocks take.
 

@@ -151,7 +151,7 @@ def _holds(more: Sequence[Situation], less: Sequence[Situation]) -> bool:
     )
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Peaks:
     """Memory of each configuration: the stage with the least room, and what it holds.
 
@@ -171,7 +171,7 @@ class Peaks:
     fits: np.ndarray[Any, np.dtype[np.bool_]]
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Given:
     """Configurations of one schedule.
 

@@ -10,7 +10,7 @@ import numpy as np
 from llamasim.simulate.trace import CATEGORIES, Floats, Memory
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Level:
     """A step function: `bytes[i]` from `time[i]` on; times increase strictly, from 0."""
 

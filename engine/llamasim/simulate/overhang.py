@@ -21,7 +21,7 @@ from llamasim.simulate.stepwork import parted, seconds_of
 Parted = tuple[tuple[Work, ...], tuple[Work, ...]]
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Copies:
     """Blocks whose cache is copied in beside their work.
 

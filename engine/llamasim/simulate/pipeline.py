@@ -12,7 +12,7 @@ from llamasim.simulate.streams import ports_of
 from llamasim.simulate.timings import Flow, Timings
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Outcome:
     """What the stages did."""
 

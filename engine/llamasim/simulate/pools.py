@@ -27,7 +27,7 @@ from llamasim.simulate.spool import Spool
 from llamasim.simulate.stepcost import StepCosts
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Shop:
     """What all servers of a run share."""
 
@@ -137,7 +137,7 @@ class Shop:
         return found
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Floor:
     """The servers of a run, and who gives them requests."""
 

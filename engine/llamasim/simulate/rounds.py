@@ -16,7 +16,7 @@ from llamasim.simulate.orders import FORWARD, closing, orders, source
 from llamasim.units.many import Places
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Round:
     """Tasks of different stages that can run side by side.
 
@@ -48,7 +48,7 @@ class Round:
     after: Any
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Rounds:
     """All rounds of a step; `tasks` is the number of tasks."""
 

@@ -41,7 +41,7 @@ class StepTime:
         object.__setattr__(self, "slowest", max(self.stages))
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class StageWork:
     """What the stages of a plan do in a prefill or decode step.
 

@@ -41,7 +41,7 @@ Stages = tuple[float, ...]
 BESIDE = "beside"
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Reading:
     """Where the fixed part of a step lies between grid points; the shares may be negative.
 

@@ -9,7 +9,7 @@ from llamasim.plan.spec import CommWork, OpWork, StepShape, Work
 from llamasim.simulate.costing import Costs
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Blocks:
     """A stage's works in one phase: those that no cache changes, attention with its counts, and
     products with one of several variants of a weight.

@@ -29,7 +29,7 @@ CATEGORIES = (
 CAUSES = ("useful", "checkpoints", "lost_work", "detection", "restart", "waiting", "planned",
           "stragglers")
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Tasks:
     """One row a task: which rank class, what, when, on which stream."""
 
@@ -42,7 +42,7 @@ class Tasks:
     stream: Ints
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Memory:
     """Memory over time: the bytes of a category on a rank class from `time` on."""
 
@@ -52,7 +52,7 @@ class Memory:
     bytes: Floats
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Links:
     """Use of links: one row a transfer or collective.
 
@@ -75,7 +75,7 @@ class Links:
         return Links(ints, ints, (), floats, floats, floats)
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Requests:
     """One row a request of a serving run; times in seconds, `finished` NaN-free (all finish).
 
@@ -97,7 +97,7 @@ class Requests:
     number: Ints
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Iterations:
     """One row a serving iteration, or a run of equal decode iterations (`steps` of them).
 
@@ -117,7 +117,7 @@ class Iterations:
     server: Ints
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Service:
     """What a server's run was beside its requests and iterations.
 
@@ -181,7 +181,7 @@ class Fit:
         )
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Trace:
     """A finished run.
 

@@ -54,7 +54,7 @@ def train(plan: Plan, scenario: Scenario) -> Trace:
     )
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class _Rows:
     """What stages did beside the tasks of their lists, as columns; `flow` is -1 where nothing is
     sent, else the number of a flow.

@@ -35,7 +35,7 @@ from llamasim.tables.reach import Reach, reaches
 Known = Callable[[str], int | None]
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Workbench:
     """What all combinations of a scenario share."""
 

@@ -45,7 +45,7 @@ class Words:
         return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), self.all())
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Template:
     """The ops of one task, or of one block of it, at times from 0 to `seconds`.
 
@@ -121,7 +121,7 @@ def _joined(parts: Sequence[tuple[Template, int]]) -> Template:
     return Template(np.concatenate(words), np.concatenate(layers), np.concatenate(times), offset)
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Spread:
     """All ops of one rank class: templates one after another, and the tasks that repeat them.
 

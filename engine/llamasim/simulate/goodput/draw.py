@@ -22,7 +22,7 @@ MOST, FEWEST = 3000.0, 20
 HOPELESS = 0.01
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Draws:
     """One entry a run.
 

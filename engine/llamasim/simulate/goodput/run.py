@@ -18,7 +18,7 @@ from llamasim.simulate.goodput.job import Job, job_of
 from llamasim.simulate.trace import Trace
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False)
 class Goodput:
     """What becomes of a training run that fails now and then.
 
